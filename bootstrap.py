@@ -1,0 +1,116 @@
+"""Make `.venv` hold exactly what requirements/<group>.txt lists: standard library alone, so that a bare Python can run it.
+
+`python3 bootstrap.py run|dev` does nothing when a stamp says that this very list is installed for this very Python.
+Every package is checked against its hash. uv does the work because it is ten times faster; pip does where uv cannot.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "installed.json"
+UV = "uv==0.13.8"
+# Any index may serve a package here: its hash says whether it is the right one.
+UV_SETTINGS = {
+    "UV_INDEX_STRATEGY": "unsafe-best-match",
+    "UV_SYSTEM_CERTS": "1",
+    "UV_NO_CONFIG": "1",
+    "UV_PYTHON_DOWNLOADS": "never",
+}
+MAKES_VENV = "apt-get install -y python3-venv"
+
+
+def main(group: str) -> None:
+    if sys.version_info < (3, 11):
+        sys.exit(f"Runboard needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+    listed = ROOT / "requirements" / f"{group}.txt"
+    wanted = digest(listed)
+    if wanted in installed():
+        return
+    print(f"Installing {listed.relative_to(ROOT)} into .venv (once; checked against hashes)", flush=True)
+    make_venv()
+    if not (install_by_uv(listed) or install_by_pip(listed)):
+        sys.exit(
+            "The packages could not be installed; the lines above say why. "
+            "Behind a mirror, set PIP_INDEX_URL, then run the same command again."
+        )
+    STAMP.write_text(json.dumps(satisfied(group)))
+
+
+def digest(listed: Path) -> str:
+    return hashlib.sha256(listed.read_bytes() + f"{sys.version} {sys.executable}".encode()).hexdigest()
+
+
+def installed() -> list[str]:
+    try:
+        return list(json.loads(STAMP.read_text())) if PYTHON.exists() else []
+    except (OSError, ValueError):
+        return []
+
+
+def satisfied(group: str) -> list[str]:
+    """The dev list contains the run list: one installation satisfies both."""
+    groups = ["run", "dev"] if group == "dev" else ["run"]
+    return [digest(ROOT / "requirements" / f"{name}.txt") for name in groups]
+
+
+def make_venv() -> None:
+    STAMP.unlink(missing_ok=True)
+    if PYTHON.exists() and same_python():
+        return
+    try:
+        venv.create(VENV, clear=True, with_pip=True, symlinks=True)
+    except subprocess.CalledProcessError:
+        sys.exit(f"Python cannot make a virtual environment here. On Debian and Ubuntu run: {MAKES_VENV}")
+
+
+def same_python() -> bool:
+    said = subprocess.run([PYTHON, "-c", "import sys; print(sys.version)"], capture_output=True, text=True)
+    return said.stdout.strip() == sys.version.strip()
+
+
+def install_by_uv(listed: Path) -> bool:
+    if not pip("install", UV):
+        return False
+    command = [VENV / "bin" / "uv", "pip", "sync", "--quiet", "--require-hashes", "--python", PYTHON, listed]
+    return subprocess.run(command, env=uv_environment()).returncode == 0
+
+
+def install_by_pip(listed: Path) -> bool:
+    print("uv could not install them; trying pip, which takes longer", flush=True)
+    return pip("install", "--require-hashes", "--requirement", str(listed))
+
+
+def pip(*arguments: str) -> bool:
+    command = [PYTHON, "-m", "pip", "-qq", "--disable-pip-version-check", *arguments]
+    return subprocess.run(command).returncode == 0
+
+
+def uv_environment() -> dict[str, str]:
+    """uv reads none of pip's settings: hand it those that say where packages come from."""
+    told = {name: pip_setting(name) for name in ("index-url", "extra-index-url", "find-links", "cert")}
+    names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS"}
+    mapped = {names[name]: said for name, said in told.items() if said and name in names}
+    if told["cert"]:
+        mapped["SSL_CERT_FILE"] = told["cert"]
+    return {**os.environ, **UV_SETTINGS, **mapped}
+
+
+def pip_setting(name: str) -> str:
+    from_environment = os.environ.get("PIP_" + name.upper().replace("-", "_"))
+    if from_environment:
+        return from_environment
+    command = [PYTHON, "-m", "pip", "config", "get", f"global.{name}"]
+    said = subprocess.run(command, capture_output=True, text=True)
+    return " ".join(said.stdout.split()) if said.returncode == 0 else ""
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "run")
