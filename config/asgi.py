@@ -1,0 +1,28 @@
+"""What the web server runs: the gate, then Django for HTTP and Channels for websockets."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.core.asgi import get_asgi_application  # noqa: E402
+
+http = get_asgi_application()  # loads the apps, which what follows needs
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+from django.conf import settings  # noqa: E402
+from whitenoise.middleware import WhiteNoiseMiddleware  # noqa: E402
+
+from config.gate import limit_body, serve_static  # noqa: E402
+from executions.realtime.routing import websocket_urlpatterns  # noqa: E402
+
+sockets = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
+static = WhiteNoiseMiddleware()
+find_static = static.find_file if settings.WHITENOISE_AUTOREFRESH else static.files.get
+
+application = serve_static(
+    limit_body(ProtocolTypeRouter({"http": http, "websocket": sockets}), limit=settings.BODY_LIMIT),
+    prefix=settings.STATIC_URL,
+    find=find_static,
+)

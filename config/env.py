@@ -1,0 +1,73 @@
+"""Every environment variable the house reads, once, each with a safe default (docs/operations.md lists them)."""
+
+import hashlib
+import os
+import secrets
+import socket
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+
+ROOT = Path(__file__).resolve().parent.parent
+SOCKET_PATH_LIMIT = 100  # bytes; the kernel takes 107, and Redis makes names beside it
+
+_env = environ.Env()
+
+
+def _home() -> Path:
+    return Path(_env.str("RUNBOARD_HOME", default=str(ROOT / ".runboard"))).expanduser().absolute()
+
+
+def _redis_socket(home: Path) -> Path:
+    """A Unix socket's path has a limit: a house that lives deeper keeps its socket under the system's temporary folder."""
+    inside = home / "run" / "redis.sock"
+    if len(os.fsencode(inside)) <= SOCKET_PATH_LIMIT:
+        return inside
+    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"runboard-{os.getuid()}-{digest}" / "redis.sock"
+
+
+def _allowed_hosts(host: str) -> list[str]:
+    """Only names of this machine, so that a page elsewhere cannot reach the house by a name it controls."""
+    ours = ["127.0.0.1", "localhost", "[::1]", socket.gethostname(), host.strip("[]")]
+    return _env.list("ALLOWED_HOSTS", default=ours)
+
+
+HOME = _home()
+HOST = _env.str("HOST", default="127.0.0.1")
+PORT = _env.int("PORT", default=8000)
+SERVER = _env.str("RUNBOARD_SERVER", default="uvicorn")
+DEBUG = _env.bool("DEBUG", default=False)
+HTTPS = _env.bool("RUNBOARD_HTTPS", default=False)
+ALLOWED_HOSTS = _allowed_hosts(HOST)
+DATABASE_URL = _env.str("DATABASE_URL", default="")
+REDIS_IS_OURS = not _env.str("REDIS_URL", default="")
+REDIS_SOCKET = _redis_socket(HOME)
+REDIS_URL = _env.str("REDIS_URL", default="") or f"unix://{REDIS_SOCKET}"
+ACTIONS = _env.list("RUNBOARD_ACTIONS", default=[])
+ADMIN_PASSWORD = _env.str("RUNBOARD_ADMIN_PASSWORD", default="")
+LEASE = timedelta(seconds=_env.float("RUNBOARD_LEASE_SECONDS", default=60.0))
+SWEEP = timedelta(seconds=_env.float("RUNBOARD_SWEEP_SECONDS", default=2.0))
+DRAIN_TIMEOUT = _env.float("RUNBOARD_DRAIN_SECONDS", default=30.0)
+
+
+def secret_key() -> str:
+    """SECRET_KEY, or one made at the first run and kept in RUNBOARD_HOME where only its owner reads it."""
+    return _env.str("SECRET_KEY", default="") or kept_secret(HOME / "secret-key", secrets.token_urlsafe(50))
+
+
+def kept_secret(path: Path, fresh: str) -> str:
+    """What the file holds; where there is none, the fresh value, and of two processes at once one wins for both."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own = path.with_name(f"{path.name}.{os.getpid()}")
+        own.touch(mode=0o600)
+        own.write_text(fresh)
+        try:
+            os.link(own, path)
+        except FileExistsError:
+            pass
+        own.unlink()
+    return path.read_text().strip()
