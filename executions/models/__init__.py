@@ -1,0 +1,32 @@
+"""The record of what happened: one module a noun. Private to this room; others ask `queries` or call the door."""
+
+from executions.models.attempt import Attempt, Claim
+from executions.models.clock import clock, read_clock
+from executions.models.event import Event
+from executions.models.execution import Execution, new_id, next_number, rank_of, touched
+from executions.models.log import LogChunk, LogLine, pack
+from executions.models.question import QUESTION_KINDS, Question
+from executions.models.step import Step
+from executions.models.timer import Timer
+from executions.models.worker import Worker
+
+__all__ = [
+    "QUESTION_KINDS",
+    "Attempt",
+    "Claim",
+    "Event",
+    "Execution",
+    "LogChunk",
+    "LogLine",
+    "Question",
+    "Step",
+    "Timer",
+    "Worker",
+    "clock",
+    "new_id",
+    "next_number",
+    "pack",
+    "rank_of",
+    "read_clock",
+    "touched",
+]

@@ -1,0 +1,173 @@
+"""One run of a task, from submission to its end: the row is the truth; every change of its state is a verb of the door."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.db import connection, models
+from django.db.models import Count, F, Max, Q
+from uuid_utils.compat import uuid7
+
+from executions.models.clock import clock
+from executions.states import CLAIMABLE, FINAL, HELD, State, WaitingFor
+
+HEAD_STARTS = {"urgent": 600.0, "high": 300.0, "normal": 0.0, "low": -300.0}  # seconds a priority is ahead in its queue
+RESUMED_HEAD_START = 600.0
+BULKY = ("input", "output", "error")  # never read for a card
+
+
+def new_id() -> uuid.UUID:
+    """UUIDv7: ordered by time, so that new rows stand together in the index."""
+    return uuid7()
+
+
+class ExecutionQuerySet(models.QuerySet["Execution"]):
+    def lean(self) -> ExecutionQuerySet:
+        """Without the columns that may be megabytes."""
+        return self.defer(*BULKY)
+
+    def for_cards(self) -> ExecutionQuerySet:
+        """What a card shows: nothing bulky but the error, and what its links name."""
+        return self.defer("input", "output").select_related("task", "task_version", "owner")
+
+    def held_by(self, worker: str) -> ExecutionQuerySet:
+        return self.filter(worker=worker, state__in=HELD)
+
+    def due(self, queues: Sequence[str]) -> ExecutionQuerySet:
+        """What may be claimed now, in the order of the claim."""
+        return self.filter(
+            Q(available_at=None) | Q(available_at__lte=clock()), state__in=CLAIMABLE, queue__in=queues
+        ).order_by("rank", "id")
+
+    def busy_slots(self) -> dict[str, int]:
+        """How many executions each worker holds."""
+        rows = self.filter(state__in=HELD).order_by().values("worker").annotate(n=Count("pk"))
+        return {row["worker"]: row["n"] for row in rows}
+
+    def expired(self, *, before: object) -> ExecutionQuerySet:
+        return self.filter(state__in=HELD, lease_until__lt=before)
+
+
+class Execution(models.Model):
+    """Fields of the contract, and what ownership needs: `token` fences, `lease_until` expires, `last_seq` counts history.
+
+    `input`, `output` and `error` are canonical JSON text (JSONB would rewrite numbers). `available_at` None means at once.
+    `rank` orders a queue: seconds since 1970 less the priority's head start, smallest first. `revision` is what a browser
+    compares: it grows with every change that a card shows.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    number = models.BigIntegerField(unique=True)
+    task = models.ForeignKey("tasks.Task", on_delete=models.PROTECT, related_name="+")
+    task_version = models.ForeignKey("tasks.TaskVersion", on_delete=models.PROTECT, related_name="+")
+    plan = models.ForeignKey("tasks.Plan", null=True, on_delete=models.PROTECT, related_name="+")
+    parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children")
+    rerun_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="reruns")
+    run = models.PositiveIntegerField(default=1)
+    title = models.CharField(max_length=200)
+
+    state = models.CharField(max_length=12, default=State.PENDING)
+    state_at = models.DateTimeField()
+    reason_code = models.CharField(max_length=20, blank=True)
+    waiting_for = models.CharField(max_length=10, blank=True)
+
+    queue = models.CharField(max_length=100)
+    requires = models.CharField(max_length=210)
+    priority = models.CharField(max_length=10)
+    rank = models.FloatField()
+    available_at = models.DateTimeField(null=True)
+
+    agent = models.CharField(max_length=100, blank=True)
+    team = models.CharField(max_length=100, blank=True)
+    environment = models.CharField(max_length=50, blank=True)
+    labels = models.JSONField(default=list)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    worker = models.CharField(max_length=100, blank=True)
+    incarnation = models.PositiveIntegerField(default=0)
+    token = models.PositiveBigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    attempt = models.PositiveIntegerField(default=0)
+    retries = models.PositiveIntegerField(default=0)
+    losses = models.PositiveIntegerField(default=0)
+    environment_failures = models.PositiveIntegerField(default=0)
+
+    progress = models.FloatField(null=True)
+    message = models.CharField(max_length=500, blank=True)
+    last_seq = models.PositiveIntegerField(default=0)
+    last_line = models.PositiveBigIntegerField(default=0)
+    revision = models.PositiveIntegerField(default=1)
+    changed_at = models.DateTimeField()
+
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    idempotency_by = models.CharField(max_length=200, blank=True)
+    idempotency_key = models.CharField(max_length=200, null=True)
+    request_digest = models.CharField(max_length=64, blank=True)
+
+    error = models.TextField(null=True)
+    input = models.TextField()
+    output = models.TextField(null=True)
+
+    objects = ExecutionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=list(State)), name="state_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=sorted(HELD), lease_until__isnull=False)
+                | (~Q(state__in=sorted(HELD)) & Q(lease_until__isnull=True)),
+                name="leased_iff_held",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=sorted(FINAL), finished_at__isnull=False)
+                | (~Q(state__in=sorted(FINAL)) & Q(finished_at__isnull=True)),
+                name="finished_iff_final",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=State.WAITING, waiting_for__in=list(WaitingFor))
+                | (~Q(state=State.WAITING) & Q(waiting_for="")),
+                name="waits_for_something",
+            ),
+            models.UniqueConstraint(fields=["idempotency_by", "idempotency_key"], name="one_execution_a_key"),
+        ]
+        indexes = [
+            models.Index(fields=["state", "-state_at", "-id"], name="board_column"),
+            models.Index(fields=["queue", "rank", "id"], name="claim_order", condition=Q(state__in=sorted(CLAIMABLE))),
+            models.Index(fields=["worker"], name="held", condition=Q(state__in=sorted(HELD))),
+            models.Index(fields=["changed_at"], name="executions_changed"),
+            models.Index(fields=["-created_at", "-id"], name="newest_first"),
+            models.Index(fields=["task", "state", "-finished_at"], name="task_history"),
+        ]
+
+    def __str__(self) -> str:
+        return f"EX-{self.number}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL
+
+
+def next_number() -> int:
+    """The next number for people (EX-1042): a sequence on PostgreSQL, under SQLite's write lock the highest plus one."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nextval('executions_number')")
+            return int(cursor.fetchone()[0])
+    highest = Execution.objects.aggregate(Max("number"))["number__max"]
+    return (highest or 0) + 1
+
+
+def rank_of(priority: str, since: float, *, resumed: bool = False) -> float:
+    """Where an execution stands in its queue: the moment it became due less its head start (≤ 10 min: nothing starves)."""
+    head_start = HEAD_STARTS[priority]
+    return since - (max(head_start, RESUMED_HEAD_START) if resumed else head_start)
+
+
+def touched(**changes: object) -> dict[str, object]:
+    """Changes that a card shows: with the next revision, at the database's present moment."""
+    return {"revision": F("revision") + 1, "changed_at": clock(), **changes}

@@ -1,0 +1,183 @@
+"""Every named question about what happened: for the faces, and for workers, who get values and never a row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+
+from executions.models import Claim, Execution, LogChunk, LogLine, Question, Step, Timer, Worker, clock, read_clock
+from executions.states import CLAIMABLE, HELD, PHASES
+from tasks.models import Plan
+
+MOST_COUNTED = 1000
+REAP_GRACE = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A step's or a question's result, as a later attempt gets it back."""
+
+    key: str
+    occurrence: int
+    kind: str
+    input_hash: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Everything an attempt needs to run, in plain values."""
+
+    execution: str
+    attempt: int
+    task: str
+    kind: str
+    runtime: str
+    source: str
+    handler: str
+    input: Any
+    recorded: tuple[Recorded, ...]
+    limits: dict[str, Any]
+    security: dict[str, Any]
+    environment_variables: dict[str, str]
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any]
+
+
+def work(claim: Claim) -> Work:
+    """What a claim is to run: the pinned version, the input, and what earlier attempts recorded."""
+    execution = (
+        Execution.objects.defer("output", "error").select_related("task", "task_version").get(pk=claim.execution_id)
+    )
+    version = execution.task_version
+    return Work(
+        execution=str(execution.pk),
+        attempt=claim.attempt,
+        task=execution.task.slug,
+        kind=version.kind,
+        runtime=version.runtime,
+        source=version.source,
+        handler=version.handler,
+        input=json.loads(execution.input),
+        recorded=_recorded(execution.pk),
+        limits=version.limits,
+        security=version.security,
+        environment_variables=version.environment_variables,
+        input_schema=version.input_schema,
+        output_schema=version.output_schema,
+    )
+
+
+def holding(claims: Iterable[Claim]) -> dict[UUID, str]:
+    """The states of those claims that still hold their execution, by id; what is missing is lost."""
+    tokens = {claim.execution_id: claim.token for claim in claims}
+    rows = Execution.objects.filter(pk__in=tokens, state__in=HELD).values_list("pk", "token", "state")
+    return {pk: state for pk, token, state in rows if tokens[pk] == token}
+
+
+def expired(*, limit: int = 100) -> list[tuple[UUID, int]]:
+    """Held executions whose lease ran out more than the reap grace ago, with the token that must still be theirs."""
+    before = clock() - min(settings.LEASE / 4, REAP_GRACE)
+    return list(Execution.objects.expired(before=before).values_list("pk", "token")[:limit])
+
+
+def due_by_queue(*, most: int) -> dict[str, int]:
+    """How many executions could be claimed now, by queue, counted up to `most` in each."""
+    due = Execution.objects.filter(Q(available_at=None) | Q(available_at__lte=clock()), state__in=CLAIMABLE)
+    queues = due.order_by().values_list("queue", flat=True).distinct()
+    return {queue: due.filter(queue=queue)[:most].count() for queue in queues}
+
+
+def slots_by_queue() -> dict[str, int]:
+    """How many slots the living workers have for each queue."""
+    slots: dict[str, int] = {}
+    for worker in Worker.objects.living().filter(state=Worker.State.READY):
+        for queue in worker.queues:
+            slots[queue] = slots.get(queue, 0) + worker.slots
+    return slots
+
+
+def sandboxed_elsewhere(queues: Sequence[str], *, name: str) -> bool:
+    """Whether another living worker of one of these queues has a working sandbox."""
+    others = Worker.objects.living().exclude(name=name).exclude(sandbox="")
+    return any(set(queues) & set(other.queues) for other in others)
+
+
+def due_timers(*, limit: int = 100) -> list[int]:
+    """Timers whose moment has come, by the database's clock."""
+    return list(Timer.objects.filter(due_at__lte=clock()).order_by("due_at").values_list("pk", flat=True)[:limit])
+
+
+def in_column(phase: str, *, after: tuple[datetime, UUID] | None = None, limit: int = 50) -> list[Execution]:
+    """Cards of one column, newest first, keyset-paged by (state_at, id) — pending ones in the order of the claim."""
+    rows = Execution.objects.for_cards().filter(state__in=PHASES[phase])
+    if phase == "pending":
+        return list(rows.order_by("rank", "id")[:limit])
+    if after is not None:
+        at, pk = after
+        rows = rows.filter(state_at__lte=at).exclude(state_at=at, id__gte=pk)
+    return list(rows.order_by("-state_at", "-id")[:limit])
+
+
+def count_in(phase: str) -> int:
+    """How many executions stand in a column, counted up to MOST_COUNTED + 1."""
+    return Execution.objects.filter(state__in=PHASES[phase])[: MOST_COUNTED + 1].count()
+
+
+def cards(ids: Iterable[UUID]) -> list[Execution]:
+    """Executions as cards, by id, in one query."""
+    return list(Execution.objects.for_cards().filter(pk__in=list(ids)))
+
+
+def changed_since(moment: datetime, *, limit: int = 501) -> list[UUID]:
+    """Executions that changed after `moment` (database clock), oldest change first."""
+    rows = Execution.objects.filter(changed_at__gt=moment).order_by("changed_at")
+    return list(rows.values_list("pk", flat=True)[:limit])
+
+
+def plans_changed_since(moment: datetime, *, limit: int = 501) -> list[int]:
+    """Plans that changed after `moment`, oldest change first; those that left Planning too."""
+    return list(Plan.objects.filter(changed_at__gt=moment).order_by("changed_at").values_list("pk", flat=True)[:limit])
+
+
+def present() -> datetime:
+    """The database's clock now: a page's cursor is this, read before its snapshot."""
+    return read_clock()
+
+
+def open_questions() -> QuerySet[Question]:
+    """What people are asked, oldest first."""
+    return Question.objects.filter(state=Question.State.OPEN).select_related("execution", "execution__task")
+
+
+def open_question_count() -> int:
+    return Question.objects.filter(state=Question.State.OPEN).count()
+
+
+def lines(execution_id: UUID, *, after: int = 0, limit: int = 500) -> list[LogLine]:
+    """Log lines with n > `after`, in order."""
+    return LogChunk.objects.filter(execution=execution_id).lines(after=after, limit=limit)
+
+
+def workers() -> list[Worker]:
+    """Workers that ever served, the living first."""
+    return sorted(Worker.objects.all(), key=lambda worker: (not worker.is_living, worker.name))
+
+
+def _recorded(pk: UUID) -> tuple[Recorded, ...]:
+    steps = [
+        Recorded(step.key, step.occurrence, "step", step.input_hash, json.loads(step.value))
+        for step in Step.objects.filter(execution=pk)
+    ]
+    answers = [
+        Recorded(question.key, question.occurrence, "ask", "", json.loads(question.answer or "null"))
+        for question in Question.objects.filter(execution=pk, state=Question.State.ANSWERED)
+    ]
+    return (*steps, *answers)

@@ -1,0 +1,163 @@
+"""How a state changes: one compare-and-swap, its event in the same transaction, the announcement after commit.
+
+Every verb goes through `move` (the state changes) or `note` (it does not). The UPDATE's WHERE is the guard: an execution
+in another state, or a worker whose fencing token is stale, matches no row, and the verb is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from functools import wraps
+from typing import Any, NoReturn, ParamSpec, TypeVar
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Case, F, QuerySet, Value, When
+
+from executions import events
+from executions.models import Claim, Execution, rank_of, touched
+from executions.states import FINAL, HELD, MOVES, PHASES, Reason, State, allowed_verbs, phase
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """A verb that cannot be: why (`message`, for people), in a word (`code`), and which verbs are allowed instead."""
+
+    def __init__(
+        self, message: str, *, code: str = "not_allowed", allowed: Collection[str] = (), about: UUID | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message, self.code, self.allowed, self.about = message, code, list(allowed), about
+
+
+class Stale(Refused):
+    """The claim is no longer the current one: somebody else owns the execution, or nobody."""
+
+
+def verb(do: Callable[P, T]) -> Callable[P, T]:
+    """A verb is one transaction. One that is refused changes nothing, and then its refusal is recorded as an event."""
+
+    @wraps(do)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            with transaction.atomic():
+                return do(*args, **kwargs)
+        except Refused as refused:
+            if refused.about is not None:
+                by = args[0].actor if args and isinstance(args[0], Claim) else str(kwargs["actor"])
+                _record_refusal(refused, do.__name__, now=kwargs["now"], actor=by)
+            raise
+
+    return run
+
+
+def move(
+    rows: QuerySet[Execution],
+    pk: UUID,
+    target: State,
+    *,
+    kind: str,
+    now: datetime,
+    actor: str,
+    reason: str = "",
+    reason_code: Reason = Reason.NONE,
+    sources: Collection[State] | None = None,
+    data: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Execution | None:
+    """Move one execution to `target` and record it; None where no row of `rows` was in a state that allows it."""
+    changes = {"waiting_for": "", **_leaving(target, now), **changes}
+    moved = rows.filter(pk=pk, state__in=sources if sources is not None else MOVES[target]).update(
+        **touched(state=target, state_at=_entered(target, now), reason_code=reason_code, last_seq=F("last_seq") + 1),
+        **changes,
+    )
+    if not moved:
+        return None
+    execution = Execution.objects.lean().get(pk=pk)
+    events.record(execution, kind, now=now, actor=actor, reason=reason, data=data)
+    return execution
+
+
+def note(
+    rows: QuerySet[Execution],
+    pk: UUID,
+    *,
+    kind: str,
+    now: datetime,
+    actor: str,
+    reason: str = "",
+    data: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Execution | None:
+    """Record an event that leaves the state alone; None where no row of `rows` has this id."""
+    if not rows.filter(pk=pk).update(**touched(last_seq=F("last_seq") + 1, **changes)):
+        return None
+    execution = Execution.objects.lean().get(pk=pk)
+    events.record(execution, kind, now=now, actor=actor, reason=reason, data=data)
+    return execution
+
+
+def held(claim: Claim) -> QuerySet[Execution]:
+    """The row this claim still holds, or no row."""
+    return Execution.objects.filter(token=claim.token, state__in=HELD)
+
+
+def by_claim(claim: Claim, target: State, **how: Any) -> Execution:
+    """Move what the claim holds; raises Stale where it holds nothing any more."""
+    return move(held(claim), claim.execution_id, target, actor=claim.actor, **how) or stale(claim)
+
+
+def stale(claim: Claim) -> NoReturn:
+    """Raise Stale for a claim that does not speak for its execution (any more, or in this state)."""
+    execution = Execution.objects.lean().get(pk=claim.execution_id)
+    message = f"{execution} is {execution.state}: attempt {claim.attempt} by {claim.worker} does not speak for it."
+    raise Stale(message, code="stale", about=claim.execution_id)
+
+
+def refuse(execution: Execution, verb_name: str, *, message: str = "", code: str = "not_allowed") -> NoReturn:
+    """Raise Refused for a person's verb, with the verbs that are allowed."""
+    allowed = allowed_verbs(execution.state)
+    told = message or _why_not(execution, verb_name, allowed)
+    code = "final" if execution.state in FINAL else code
+    raise Refused(told, code=code, allowed=allowed, about=execution.pk)
+
+
+def resumed(since: datetime, *, priority: str, at: datetime | None = None) -> dict[str, Any]:
+    """The fields of an execution that stands in its queue again: at once, or from `at` on, with a head start."""
+    return {
+        "available_at": at,
+        "rank": rank_of(priority, (at or since).timestamp(), resumed=True),
+        "worker": "",
+        "incarnation": 0,
+        "lease_until": None,
+    }
+
+
+@transaction.atomic
+def _record_refusal(refused: Refused, verb_name: str, *, now: datetime, actor: str) -> None:
+    assert refused.about is not None
+    told = {"refused": verb_name, "code": refused.code}
+    note(Execution.objects.all(), refused.about, kind="write_refused", now=now, actor=actor, data=told,
+         reason=refused.message)  # fmt: skip
+
+
+def _why_not(execution: Execution, verb: str, allowed: list[str]) -> str:
+    if execution.state in FINAL:
+        return f"{execution} has ended ({execution.state}), and what has ended is final: it cannot {verb}."
+    can = f"It can: {', '.join(allowed)}." if allowed else "Nothing can be asked of it just now."
+    return f"{execution} is {execution.state}: it cannot {verb} now. {can}"
+
+
+def _leaving(target: State, now: datetime) -> dict[str, Any]:
+    """What a target state implies: an end has its time, and only what is held has a lease."""
+    lease = {} if target in HELD else {"lease_until": None}
+    return {**lease, "finished_at": now} if target in FINAL else lease
+
+
+def _entered(target: State, now: datetime) -> Case:
+    """`state_at` is when the card entered its column, so that a resumed card keeps its place."""
+    same_column = PHASES[phase(target)]
+    return Case(When(state__in=same_column, then=F("state_at")), default=Value(now))

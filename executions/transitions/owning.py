@@ -1,0 +1,127 @@
+"""claim, start, renew, release, reclaim: who owns an execution, for how long, and what becomes of it when they are gone.
+
+Guarantee: at most one attempt is current. A claim raises the token in the UPDATE that takes the row; the lease is compared
+by the database's clock alone; whoever comes later with an older token matches no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import reduce
+from operator import or_
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
+
+from executions.models import Attempt, Execution, clock
+from executions.retry import Category
+from executions.states import CLAIMABLE, HELD, Reason, State
+from executions.transitions.ending import close_attempt, follow
+from executions.transitions.moving import Claim, by_claim, move, resumed, verb
+
+
+@verb
+def claim(
+    worker: str, *, incarnation: int, queues: Sequence[str], offers: Sequence[str], now: datetime
+) -> Claim | None:
+    """Take the first due execution that this worker can run; None where there is none.
+
+    PostgreSQL skips rows that others are taking; SQLite ignores the row lock, and its transaction (BEGIN IMMEDIATE) already
+    keeps every other writer out. The compare-and-swap is right on both.
+    """
+    head = (
+        Execution.objects.due(queues)
+        .filter(requires__in=offers)
+        .select_for_update(skip_locked=True)
+        .values_list("pk", flat=True)
+        .first()
+    )
+    if head is None:
+        return None
+    taken = move(
+        Execution.objects.all(),
+        head,
+        State.PREPARING,
+        kind="claimed",
+        now=now,
+        actor=f"worker:{worker}",
+        sources=CLAIMABLE,
+        worker=worker,
+        incarnation=incarnation,
+        token=F("token") + 1,
+        attempt=F("attempt") + 1,
+        lease_until=clock() + settings.LEASE,
+        available_at=None,
+        started_at=Coalesce("started_at", now),
+    )
+    if taken is None:
+        return None
+    Attempt.objects.create(
+        execution=taken,
+        number=taken.attempt,
+        token=taken.token,
+        worker=worker,
+        incarnation=incarnation,
+        claimed_at=now,
+    )
+    return Claim(taken.pk, taken.token, taken.attempt, worker, incarnation)
+
+
+@verb
+def start(claim: Claim, *, sandbox: str, method: str, driver: str, choice: str, now: datetime) -> None:
+    """The sandbox said hello: the author's code is active."""
+    told = {"attempt": claim.attempt, "sandbox": sandbox, "method": method, "driver": driver, "choice": choice}
+    by_claim(claim, State.RUNNING, kind="started", now=now, data=told)
+    Attempt.objects.filter(execution=claim.execution_id, number=claim.attempt).update(
+        sandbox=sandbox, method=method, driver=driver, choice=choice, started_at=now
+    )
+
+
+def renew(claims: Iterable[Claim]) -> dict[UUID, str]:
+    """Lengthen every lease in one statement; the states of those still held, by id. What is missing is lost."""
+    mine = reduce(or_, (Q(pk=claim.execution_id, token=claim.token) for claim in claims), Q(pk__in=[]))
+    Execution.objects.filter(mine, state__in=HELD).update(lease_until=clock() + settings.LEASE)
+    return dict(Execution.objects.filter(mine, state__in=HELD).values_list("pk", "state"))
+
+
+@verb
+def release(claim: Claim, *, now: datetime) -> None:
+    """A draining worker gives an execution back; no loss is counted."""
+    priority = Execution.objects.values_list("priority", flat=True).get(pk=claim.execution_id)
+    by_claim(
+        claim,
+        State.RESUMING,
+        kind="released",
+        now=now,
+        reason=f"{claim.worker} is draining",
+        reason_code=Reason.DRAINED,
+        sources=HELD - {State.CANCELLING},
+        **resumed(now, priority=priority),
+    )
+    close_attempt(claim.execution_id, "released", now=now)
+
+
+@verb
+def reclaim(pk: UUID, *, token: int, now: datetime, actor: str) -> bool:
+    """Take back what a lost worker holds: it runs again with its recorded steps, until the crash budget is spent.
+
+    A loss counts only once the sandbox had said hello. What was being cancelled ends as terminated: nobody saw it stop.
+    False where the owner, or somebody else, was faster.
+    """
+    rows = Execution.objects.filter(token=token)
+    found = rows.lean().select_for_update().filter(pk=pk, state__in=HELD).first()
+    if found is None:
+        return False
+    reason = f"{found.worker} was lost"
+    lost = {"worker": found.worker, "attempt": found.attempt}
+    if found.state == State.CANCELLING:
+        move(rows, pk, State.TERMINATED, kind="terminated", now=now, actor=actor, data=lost, token=token + 1,
+             reason=f"{reason} before anybody saw it stop", reason_code=Reason.NOT_STOPPED)  # fmt: skip
+        close_attempt(pk, "terminated", now=now)
+        return True
+    error = {"type": "WorkerLost", "message": f"{reason} in attempt {found.attempt}.", "category": Category.LOST}
+    follow(found, Category.LOST, error, now=now, actor=actor, kind="lost", data=lost)
+    return True

@@ -1,0 +1,158 @@
+"""What may run, and by whom: tasks and their versions, plans, queues, tokens. Fields, constraints, questions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+KINDS = ("script", "action", "container", "function", "flow", "agent")
+PRIORITIES = ("urgent", "high", "normal", "low")
+
+
+class Queue(models.Model):
+    """A named line of executions; workers say which they serve."""
+
+    name = models.SlugField(max_length=100, unique=True)
+    description = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    def in_library(self) -> TaskQuerySet:
+        """Tasks that can be planned and run, with their newest version."""
+        return self.filter(archived_at=None, latest__isnull=False).select_related("latest").order_by("title", "slug")
+
+
+class Task(models.Model):
+    """What may run. What it does stands in its versions; `latest` is the one a new execution gets."""
+
+    slug = models.SlugField(max_length=100, unique=True)
+    title = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    latest = models.OneToOneField("TaskVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("title", "slug")
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class TaskVersion(models.Model):
+    """One immutable wording of a task: the database refuses UPDATE and DELETE (`append_only`)."""
+
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    kind = models.CharField(max_length=20)
+    runtime = models.CharField(max_length=20, blank=True)
+    source = models.TextField(blank=True)
+    handler = models.CharField(max_length=200, blank=True)
+    input_schema = models.JSONField(default=dict)
+    output_schema = models.JSONField(default=dict)
+    queue = models.CharField(max_length=100, default="default")
+    priority = models.CharField(max_length=10, default="normal")
+    environment = models.CharField(max_length=50, blank=True)
+    agent = models.CharField(max_length=100, blank=True)
+    team = models.CharField(max_length=100, blank=True)
+    labels = models.JSONField(default=list)
+    touches = models.JSONField(default=list)
+    retry = models.JSONField(default=dict)
+    limits = models.JSONField(default=dict)
+    timeouts = models.JSONField(default=dict)
+    security = models.JSONField(default=dict)
+    environment_variables = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ("task", "-number")
+        constraints = [
+            models.UniqueConstraint(fields=["task", "number"], name="one_version_a_number"),
+            models.CheckConstraint(condition=Q(kind__in=KINDS), name="version_kind_known"),
+            models.CheckConstraint(condition=Q(priority__in=PRIORITIES), name="version_priority_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task.slug} v{self.number}"
+
+    @property
+    def requires(self) -> str:
+        """What a worker must offer to run this: a runtime, or a registered handler."""
+        return f"action:{self.handler}" if self.kind == "action" else self.runtime
+
+
+class PlanQuerySet(models.QuerySet["Plan"]):
+    def standing(self) -> PlanQuerySet:
+        """What stands in Planning, in its order."""
+        return self.filter(state=Plan.State.PLANNED).select_related("task", "task__latest").order_by("position", "id")
+
+
+class Plan(models.Model):
+    """A task standing in Planning, not yet an execution. Never deleted: launched or removed."""
+
+    class State(models.TextChoices):
+        PLANNED = "planned"
+        LAUNCHED = "launched"
+        REMOVED = "removed"
+
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="plans")
+    input = models.JSONField(null=True, blank=True)
+    title = models.CharField(max_length=200, blank=True)
+    note = models.TextField(blank=True)
+    position = models.FloatField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PLANNED)
+    version = models.PositiveIntegerField(default=1)
+    changed_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    planned_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    objects = PlanQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["position", "id"], name="plans_standing", condition=Q(state="planned")),
+            models.Index(fields=["changed_at"], name="plans_changed"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """What the card is called: its own title, else its task's."""
+        return self.title or self.task.title
+
+
+class Token(models.Model):
+    """A key to the API: only the SHA-256 of its secret is kept. Its scopes never exceed what its user may do now."""
+
+    name = models.CharField(max_length=100)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tokens")
+    digest = models.CharField(max_length=64, unique=True)
+    last4 = models.CharField(max_length=4)
+    scopes: models.JSONField[list[str], Any] = models.JSONField(default=list)
+    created_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return f"{self.name} …{self.last4}"
