@@ -10,6 +10,8 @@ from pathlib import Path
 
 import environ
 
+from workers.supervisor import House
+
 ROOT = Path(__file__).resolve().parent.parent
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel takes 107, and Redis makes names beside it
 
@@ -51,6 +53,19 @@ ADMIN_PASSWORD = _env.str("RUNBOARD_ADMIN_PASSWORD", default="")
 LEASE = timedelta(seconds=_env.float("RUNBOARD_LEASE_SECONDS", default=60.0))
 SWEEP = timedelta(seconds=_env.float("RUNBOARD_SWEEP_SECONDS", default=2.0))
 DRAIN_TIMEOUT = _env.float("RUNBOARD_DRAIN_SECONDS", default=30.0)
+
+
+def house() -> House:
+    """What `manage.py up` runs."""
+    return House(
+        home=HOME,
+        host=HOST,
+        port=PORT,
+        server=SERVER,
+        redis_socket=REDIS_SOCKET if REDIS_IS_OURS else None,
+        lease=LEASE.total_seconds(),
+        drain=DRAIN_TIMEOUT,
+    )
 
 
 def secret_key() -> str:

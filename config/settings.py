@@ -18,6 +18,10 @@ LEASE = env.LEASE
 SWEEP = env.SWEEP
 DRAIN_TIMEOUT = env.DRAIN_TIMEOUT
 REDIS_URL = env.REDIS_URL
+HOST = env.HOST
+PORT = env.PORT
+SERVER = env.SERVER
+ADMIN_PASSWORD = env.ADMIN_PASSWORD
 
 INSTALLED_APPS = [
     # daphne costs every process 26 MiB and half a second: it is an app only where `runserver` needs it.
@@ -41,6 +45,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.health.answer_health",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
