@@ -1,4 +1,4 @@
-"""Make `.venv` hold exactly what requirements/<group>.txt lists: standard library alone, so that a bare Python can run it.
+"""Make `.venv` hold exactly what requirements/<group>.txt lists: standard library alone, so that bare Python runs it.
 
 `python3 bootstrap.py run|dev` does nothing when a stamp says that this very list is installed for this very Python.
 Every package is checked against its hash. uv does the work because it is ten times faster; pip does where uv cannot.
@@ -72,15 +72,15 @@ def make_venv() -> None:
 
 
 def same_python() -> bool:
-    said = subprocess.run([PYTHON, "-c", "import sys; print(sys.version)"], capture_output=True, text=True)
+    said = subprocess.run([str(PYTHON), "-c", "import sys; print(sys.version)"], capture_output=True, text=True)
     return said.stdout.strip() == sys.version.strip()
 
 
 def install_by_uv(listed: Path) -> bool:
     if not pip("install", UV):
         return False
-    command = [VENV / "bin" / "uv", "pip", "sync", "--quiet", "--require-hashes", "--python", PYTHON, listed]
-    return subprocess.run(command, env=uv_environment()).returncode == 0
+    uv = [str(VENV / "bin" / "uv"), "pip", "sync", "--quiet", "--require-hashes", "--python", str(PYTHON)]
+    return subprocess.run([*uv, str(listed)], env=uv_environment()).returncode == 0
 
 
 def install_by_pip(listed: Path) -> bool:
@@ -89,7 +89,7 @@ def install_by_pip(listed: Path) -> bool:
 
 
 def pip(*arguments: str) -> bool:
-    command = [PYTHON, "-m", "pip", "-qq", "--disable-pip-version-check", *arguments]
+    command = [str(PYTHON), "-m", "pip", "-qq", "--disable-pip-version-check", *arguments]
     return subprocess.run(command).returncode == 0
 
 
@@ -107,7 +107,7 @@ def pip_setting(name: str) -> str:
     from_environment = os.environ.get("PIP_" + name.upper().replace("-", "_"))
     if from_environment:
         return from_environment
-    command = [PYTHON, "-m", "pip", "config", "get", f"global.{name}"]
+    command = [str(PYTHON), "-m", "pip", "config", "get", f"global.{name}"]
     said = subprocess.run(command, capture_output=True, text=True)
     return " ".join(said.stdout.split()) if said.returncode == 0 else ""
 

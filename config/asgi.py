@@ -4,18 +4,18 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from django.core.asgi import get_asgi_application  # noqa: E402
+from django.core.asgi import get_asgi_application
 
 http = get_asgi_application()  # loads the apps, which what follows needs
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
-from django.conf import settings  # noqa: E402
-from whitenoise.middleware import WhiteNoiseMiddleware  # noqa: E402
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.conf import settings
+from whitenoise.middleware import WhiteNoiseMiddleware
 
-from config.gate import limit_body, serve_static  # noqa: E402
-from executions.realtime.routing import websocket_urlpatterns  # noqa: E402
+from config.gate import limit_body, serve_static
+from executions.realtime.routing import websocket_urlpatterns
 
 sockets = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
 static = WhiteNoiseMiddleware()

@@ -1,5 +1,6 @@
 """Every environment variable the house reads, once, each with a safe default (docs/operations.md lists them)."""
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -23,7 +24,7 @@ def _home() -> Path:
 
 
 def _redis_socket(home: Path) -> Path:
-    """A Unix socket's path has a limit: a house that lives deeper keeps its socket under the system's temporary folder."""
+    """A Unix socket's path has a limit: a house that lives deeper keeps its socket in the system's temporary folder."""
     inside = home / "run" / "redis.sock"
     if len(os.fsencode(inside)) <= SOCKET_PATH_LIMIT:
         return inside
@@ -34,7 +35,7 @@ def _redis_socket(home: Path) -> Path:
 def _allowed_hosts(host: str) -> list[str]:
     """Only names of this machine, so that a page elsewhere cannot reach the house by a name it controls."""
     ours = ["127.0.0.1", "localhost", "[::1]", socket.gethostname(), host.strip("[]")]
-    return _env.list("ALLOWED_HOSTS", default=ours)
+    return list(_env.list("ALLOWED_HOSTS", default=ours))
 
 
 HOME = _home()
@@ -80,9 +81,7 @@ def kept_secret(path: Path, fresh: str) -> str:
         own = path.with_name(f"{path.name}.{os.getpid()}")
         own.touch(mode=0o600)
         own.write_text(fresh)
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(own, path)
-        except FileExistsError:
-            pass
         own.unlink()
     return path.read_text().strip()

@@ -1,4 +1,4 @@
-"""Two questions a load balancer or a supervisor asks, answered before hosts, sessions and logins: alive? able to serve?"""
+"""Two questions that a load balancer asks, answered before hosts, sessions and logins: alive? able to serve?"""
 
 from collections.abc import Callable
 

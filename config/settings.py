@@ -179,6 +179,7 @@ STATIC_ROOT = COLLECTED_DIR if STATIC_IS_COLLECTED else None
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = not STATIC_IS_COLLECTED
 WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 HASHED = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 IN_PLACE = "django.contrib.staticfiles.storage.StaticFilesStorage"
 STORAGES = {

@@ -13,8 +13,8 @@ atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 os.environ["RUNBOARD_HOME"] = str(HOME)
 os.environ["SECRET_KEY"] = "only for tests, and the same in every process that they start"
 
-from config.settings import *  # noqa: E402, F403
-from config.settings import DATABASES  # noqa: E402
+from config.settings import *  # noqa: F403
+from config.settings import DATABASES
 
 DATABASES["default"]["OPTIONS"].pop("pool", None)
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

@@ -23,7 +23,7 @@ Say = Callable[[str, str], None]
 
 
 def die_with(parent: int) -> None:
-    """In the new process, before its program: the kernel kills it when the supervisor ends, however that ends."""
+    """In the new process, before its program: the kernel kills it when the supervisor ends, in any way."""
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
@@ -40,6 +40,7 @@ class Program:
     fd: int | None = None  # a listening socket to hand down
     pulse: float | None = None  # seconds without a sign of life after which it is killed; None: it gives none
     kill_after: float | None = None  # at most this long between SIGTERM and SIGKILL
+    mute: tuple[str, ...] = ()  # lines that hold one of these are not shown
 
 
 class Child:
@@ -121,7 +122,7 @@ class Child:
     async def _spawn(self) -> asyncio.subprocess.Process:
         """Pipes of our own, not asyncio's: its end is then seen even while something it started holds one open."""
         parent = os.getpid()
-        output = inlet(Lines(lambda line: self._say(self.program.name, line)))
+        output = inlet(Lines(self._show))
         pulse = inlet(self._feel)
         handed = [pulse] if self.program.fd is None else [pulse, self.program.fd]
         try:
@@ -133,11 +134,15 @@ class Child:
                 env={**self.program.environment, "RUNBOARD_PULSE_FD": str(pulse)},
                 pass_fds=handed,
                 start_new_session=True,
-                preexec_fn=lambda: die_with(parent),  # noqa: PLW1509 (no lock can be held: it only makes a system call)
+                preexec_fn=lambda: die_with(parent),  # it takes no lock, so our threads do not matter
             )
         finally:
             os.close(output)
             os.close(pulse)
+
+    def _show(self, line: str) -> None:
+        if not any(muted in line for muted in self.program.mute):
+            self._say(self.program.name, line)
 
     def _feel(self, _: bytes) -> None:
         self._pulse_at = time.monotonic()

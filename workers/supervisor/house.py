@@ -29,6 +29,7 @@ REDIS_PATIENCE = 5.0  # seconds it is given before the house starts without it
 INSIST = 0.6  # seconds between a worker's second SIGTERM, which ends its drain, and SIGKILL
 POLL = 0.02
 
+REDIS_SAYS_ALWAYS = ("Memory overcommit must be enabled", "Received SIGTERM", "is now ready to exit")
 NO_REDIS = "No Redis server was found: run `apt-get install redis-server`, or set REDIS_URL to one that runs."
 NO_SANDBOX = (
     "bwrap is missing, so sandboxed tasks will be rejected. To mend it, run: apt-get install bubblewrap"
@@ -178,7 +179,7 @@ class Supervisor:
         command = [redis_server()]
         for name, value in options.items():
             command += [f"--{name}", value]
-        return Program("redis", command, self._environment())
+        return Program("redis", command, self._environment(), mute=REDIS_SAYS_ALWAYS)
 
     async def _redis_answers(self) -> None:
         path = self.house.redis_socket

@@ -2,7 +2,6 @@
 
 import contextlib
 import queue
-import sys
 import threading
 
 KEPT = 10_000  # lines waiting for the terminal; more are counted, not kept

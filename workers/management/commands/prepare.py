@@ -18,10 +18,11 @@ UNKNOWN = "unchanged"  # printed where this house did not make the user, and so 
 
 class Command(BaseCommand):
     help = "What `up` does before anyone works: migrations and, at the first start, the first user and the demo."
-    requires_system_checks = []
+    requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         migrate()
+        self.check(databases=[connection.alias])
         first_start = not get_user_model().objects.exists()
         settle_password(settings.HOME / "admin-password")
         if first_start:
@@ -33,18 +34,17 @@ def migrate() -> None:
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         call_command("migrate", interactive=False, verbosity=0)
-    call_command("check", databases=[connection.alias])
 
 
 def settle_password(path: Path) -> None:
-    """Keep the first user's password beside the database, for its owner's eyes, and make the user where it is missing."""
+    """Keep the first user's password beside the database, for its owner's eyes; make the user where it is missing."""
     users = get_user_model().objects
     user = users.filter(username=ADMIN).first()
     if user is None:
         password = settings.ADMIN_PASSWORD or kept(path) or secrets.token_urlsafe(12)
         keep(path, password)
         users.create_superuser(username=ADMIN, password=password)
-    elif settings.ADMIN_PASSWORD and settings.ADMIN_PASSWORD != kept(path):
+    elif settings.ADMIN_PASSWORD not in {"", kept(path)}:
         keep(path, settings.ADMIN_PASSWORD)
         user.set_password(settings.ADMIN_PASSWORD)
         user.save(update_fields=["password"])

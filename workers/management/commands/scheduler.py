@@ -8,7 +8,7 @@ from workers.supervisor import pulse
 
 class Command(BaseCommand):
     help = "Sweep, reap and fire timers. Any number of copies may run."
-    requires_system_checks = []
+    requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         pulse.start()

@@ -8,7 +8,7 @@ from tasks import access
 
 class Command(BaseCommand):
     help = "Make an API token and print it, this once."
-    requires_system_checks = []
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="what it is for, so that it can be found again")

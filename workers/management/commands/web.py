@@ -13,7 +13,7 @@ LAST_REQUESTS = 5  # seconds that requests under way are given to end
 
 class Command(BaseCommand):
     help = "Serve the board and the API: on HOST and PORT, or on a listening socket handed down by its number."
-    requires_system_checks = []
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--fd", type=int, help="the number of a listening socket that this process inherited")

@@ -10,7 +10,7 @@ from workers.supervisor import pulse
 
 class Command(BaseCommand):
     help = "Run executions: claim what is due on its queues, as many at a time as it has slots."
-    requires_system_checks = []
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--name", default=socket.gethostname(), help="its name: one living worker each")
