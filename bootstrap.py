@@ -2,11 +2,13 @@
 
 `python3 bootstrap.py run|dev` does nothing when a stamp says that this very list is installed for this very Python.
 Every package is checked against its hash. uv does the work because it is ten times faster; pip does where uv cannot.
+Debian packages that are missing are installed by apt where this is root; else the line that would is printed.
 """
 
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -25,15 +27,29 @@ UV_SETTINGS = {
     "UV_PYTHON_DOWNLOADS": "never",
 }
 MAKES_VENV = "apt-get install -y python3-venv"
+APT = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
+POSTGRESQL = "/usr/lib/postgresql"  # where Debian puts its servers, beside each other
+# What each group needs from the system: a program, or the folder it is in, and the Debian package that brings it.
+NEEDED = {
+    "run": {"bwrap": "bubblewrap"},
+    "dev": {"bwrap": "bubblewrap", "chromium": "chromium", POSTGRESQL: "postgresql"},
+}
 
 
 def main(group: str) -> None:
     if sys.version_info < (3, 11):
         sys.exit(f"Runboard needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+    system = start_system_packages(group)
     listed = ROOT / "requirements" / f"{group}.txt"
-    wanted = digest(listed)
-    if wanted in installed():
-        return
+    if digest(listed) not in installed():
+        install(group, listed)
+    if system:
+        system.wait()
+    if group == "dev":  # the house itself says what it is missing
+        tell_what_is_missing(group)
+
+
+def install(group: str, listed: Path) -> None:
     print(f"Installing {listed.relative_to(ROOT)} into .venv (once; checked against hashes)", flush=True)
     make_venv()
     if not (install_by_uv(listed) or install_by_pip(listed)):
@@ -110,6 +126,28 @@ def pip_setting(name: str) -> str:
     command = [str(PYTHON), "-m", "pip", "config", "get", f"global.{name}"]
     said = subprocess.run(command, capture_output=True, text=True)
     return " ".join(said.stdout.split()) if said.returncode == 0 else ""
+
+
+def start_system_packages(group: str) -> "subprocess.Popen[bytes] | None":
+    """apt at work beside everything else, where something is missing and this is root."""
+    packages = missing(group)
+    if not packages or os.geteuid() != 0 or not shutil.which("apt-get") or os.environ.get("RUNBOARD_NO_APT"):
+        return None
+    print(f"Installing from Debian: {' '.join(packages)}", flush=True)
+    line = " ".join([*APT, *packages])
+    script = f"exec >/dev/null; {line} 2>/dev/null || {{ apt-get update -qq && {line}; }}"
+    return subprocess.Popen(["sh", "-c", script], env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+
+
+def missing(group: str) -> list[str]:
+    return [package for found, package in NEEDED[group].items() if not (shutil.which(found) or Path(found).is_dir())]
+
+
+def tell_what_is_missing(group: str) -> None:
+    if packages := missing(group):
+        print(f"Missing: {', '.join(packages)}. To install, run: apt-get install {' '.join(packages)}", flush=True)
+        if os.environ.get("CI") == "true":
+            sys.exit("With CI=true nothing may be missing.")
 
 
 if __name__ == "__main__":

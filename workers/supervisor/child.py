@@ -44,7 +44,7 @@ class Program:
 
 
 class Child:
-    """Keeps one program running. `changed` is called whenever its state, its process or its count of restarts changes."""
+    """Keeps one program running, and calls `changed` whenever its state, process or count of restarts changes."""
 
     def __init__(self, program: Program, *, say: Say, changed: Callable[[], None]) -> None:
         self.program = program

@@ -164,22 +164,7 @@ class Supervisor:
             raise SystemExit(
                 f"{path.parent} belongs to someone else; remove it, or set RUNBOARD_HOME to a shorter path."
             )
-        options = {
-            "port": "0",
-            "unixsocket": str(path),
-            "unixsocketperm": "700",
-            "dir": str(data),
-            "appendonly": "yes",
-            "appendfsync": "everysec",
-            "save": "",
-            "maxmemory-policy": "noeviction",
-            "daemonize": "no",
-            "loglevel": "warning",
-        }
-        command = [redis_server()]
-        for name, value in options.items():
-            command += [f"--{name}", value]
-        return Program("redis", command, self._environment(), mute=REDIS_SAYS_ALWAYS)
+        return Program("redis", redis_command(path, data), self._environment(), mute=REDIS_SAYS_ALWAYS)
 
     async def _redis_answers(self) -> None:
         path = self.house.redis_socket
@@ -255,6 +240,23 @@ def bind(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def redis_command(path: Path, data: Path) -> list[str]:
+    """No TCP at all; what it holds may be lost, but need not be at every restart."""
+    options = {
+        "port": "0",
+        "unixsocket": str(path),
+        "unixsocketperm": "700",
+        "dir": str(data),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+        "loglevel": "warning",
+    }
+    return [redis_server(), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
 
 def redis_server() -> str:

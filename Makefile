@@ -1,0 +1,42 @@
+# `make run` starts the house; `make test` and `make check` say whether a change holds. All of them install what they need.
+BIN := .venv/bin
+# What looks at the house but does not run it keeps its hands off .runboard.
+SCRATCH := RUNBOARD_HOME=$(CURDIR)/.venv/scratch
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fix bench lock
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */make \1\t/' | expand -t 14
+
+run: ## start the board; READY names its address, user and password; Ctrl-C stops everything
+	@python3 bootstrap.py run && exec $(BIN)/python manage.py up
+
+test: ## everything, on SQLite and then on a PostgreSQL of its own, with real Redis, workers and browser
+	@python3 bootstrap.py dev
+	$(BIN)/pytest
+	$(BIN)/python -m tests.services $(BIN)/pytest -m "database and not browser"
+
+check: ## lint, format, types, import contracts, templates, migrations, deployment
+	@python3 bootstrap.py dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	find templates -name '*.html' -exec $(BIN)/djade --target-version 5.2 --check {} +
+	$(SCRATCH) $(BIN)/python manage.py makemigrations --check --dry-run
+	$(SCRATCH) RUNBOARD_HTTPS=true $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+fix: ## mend what can be mended
+	@python3 bootstrap.py dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	-find templates -name '*.html' -exec $(BIN)/djade --target-version 5.2 {} +
+
+bench: ## the figures of the README, in a scratch house
+	@python3 bootstrap.py run
+	$(BIN)/python manage.py bench
+
+lock: ## resolve the packages anew and export them with hashes
+	$(BIN)/uv lock --upgrade
+	$(BIN)/python -m tests.house.test_lock

@@ -1,0 +1,109 @@
+"""Fixtures that stand for real things, and the marks that say which tests need which."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis as redis_client
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from tests import services
+from tests.browser import browser, complaints, new_page, page
+
+__all__ = ["browser", "complaints", "new_page", "page"]
+
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "house", "new_house"}
+HOUSE_FIXTURES = {"house", "new_house"}
+BROWSER_FIXTURES = {"browser", "new_page", "page"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        uses = set(getattr(item, "fixturenames", ()))
+        if uses & DATABASE_FIXTURES or item.get_closest_marker("django_db"):
+            item.add_marker("database")
+        if uses & HOUSE_FIXTURES:
+            item.add_marker("house")
+        if uses & BROWSER_FIXTURES:
+            item.add_marker("browser")
+
+
+# People
+
+
+@pytest.fixture
+def mira(db: None) -> User:
+    """An operator."""
+    return User.objects.create_user("mira", password="a password of mira")
+
+
+@pytest.fixture
+def boss(db: None) -> User:
+    """An admin."""
+    return User.objects.create_superuser("boss", password="a password of boss")
+
+
+# Redis
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A real Redis where the settings look for it, for all tests of this process."""
+    path = Path(settings.REDIS_URL.removeprefix("unix://"))
+    with services.redis_server(path):
+        yield settings.REDIS_URL
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator["redis_client.Redis"]:
+    """A client of it, which starts empty."""
+    with redis_client.Redis.from_url(redis_url) as client:
+        client.flushall()
+        yield client
+
+
+# A whole house
+
+
+@pytest.fixture
+def new_house() -> Iterator[Callable[..., services.House]]:
+    """Starts houses, each in a home of its own: `new_house(RUNBOARD_LEASE_SECONDS="2")`, and again with `home=`."""
+    started: list[services.House] = []
+    with contextlib.ExitStack() as stack:
+
+        def start(*, home: Path | None = None, wait: bool = True, **environment: str) -> services.House:
+            place = home or Path(stack.enter_context(house_folder())) / "home"
+            house = services.start_house(place, **environment)
+            started.append(house)
+            if wait:
+                house.wait_ready()
+            return house
+
+        yield start
+        for house in started:
+            house.stop()
+
+
+@pytest.fixture(scope="session")
+def house() -> Iterator[services.House]:
+    """One for all stories of this process; they may hurt it, for it heals itself, but not stop it."""
+    with house_folder() as folder:
+        house = services.start_house(Path(folder) / "home")
+        try:
+            house.wait_ready()
+            yield house
+        finally:
+            house.stop()
+
+
+@contextlib.contextmanager
+def house_folder() -> Iterator[str]:
+    folder = tempfile.mkdtemp(prefix="runboard-house-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
