@@ -79,7 +79,7 @@ def _check(value: Any, depth: int) -> None:
             raise Unfit(f"{value} is not a JSON number")
     elif isinstance(value, str):
         _check_text(value)
-    elif isinstance(value, dict | list | tuple):
+    elif isinstance(value, (dict, list, tuple)):
         _check_inside(value, depth + 1)
     else:
         raise Unfit(f"a value of type {kind.__name__} cannot be told as JSON")
