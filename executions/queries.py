@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 
 from executions.models import Claim, Execution, LogChunk, LogLine, Question, Step, Timer, Worker, clock, read_clock
 from executions.states import CLAIMABLE, HELD, PHASES
-from tasks.models import Plan
+from tasks.models import Plan, Queue
 
 MOST_COUNTED = 1000
 REAP_GRACE = timedelta(seconds=5)
@@ -93,6 +93,11 @@ def due_by_queue(*, most: int) -> dict[str, int]:
     due = Execution.objects.filter(Q(available_at=None) | Q(available_at__lte=clock()), state__in=CLAIMABLE)
     queues = due.order_by().values_list("queue", flat=True).distinct()
     return {queue: due.filter(queue=queue)[:most].count() for queue in queues}
+
+
+def queue_names() -> list[str]:
+    """Every queue there is."""
+    return list(Queue.objects.values_list("name", flat=True))
 
 
 def slots_by_queue() -> dict[str, int]:

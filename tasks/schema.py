@@ -63,7 +63,7 @@ def pointer(path: Iterable[str | int]) -> str:
 
 @lru_cache(maxsize=256)
 def _validator(schema: bytes) -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(schema.decode(), retriever=_refuse, offline=True, validate_formats=True)
+    return jsonschema_rs.Draft202012Validator(schema.decode(), retriever=_refuse, validate_formats=True)
 
 
 def _refuse(uri: str) -> Any:

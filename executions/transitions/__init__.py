@@ -10,7 +10,7 @@ from executions.transitions.answering import answer, cancel, fire
 from executions.transitions.ending import complete, fail, reject, stopped
 from executions.transitions.moving import Claim, Refused, Stale
 from executions.transitions.owning import claim, reclaim, release, renew, start
-from executions.transitions.presence import beat, drain, enlist, retire
+from executions.transitions.presence import beat, drain, enlist, retire, serve
 from executions.transitions.submitting import Submission, submit
 from executions.transitions.telling import Asked, ask, log, progress, step
 
@@ -37,6 +37,7 @@ __all__ = [
     "release",
     "renew",
     "retire",
+    "serve",
     "start",
     "step",
     "stopped",

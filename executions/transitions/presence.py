@@ -54,6 +54,11 @@ def beat(name: str, *, incarnation: int, now: datetime) -> bool:
     return _mine(name, incarnation).update(seen_at=now) > 0
 
 
+def serve(name: str, *, incarnation: int, queues: Sequence[str]) -> None:
+    """The worker serves these queues from now on."""
+    _mine(name, incarnation).update(queues=list(queues))
+
+
 def drain(name: str, *, incarnation: int, now: datetime) -> None:
     """The worker takes nothing new and lets its runs end."""
     _mine(name, incarnation).update(state=Worker.State.DRAINING, seen_at=now)

@@ -25,7 +25,7 @@ MOST_STEPS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question as the author's code put it; `deadline` is seconds from now, `default` what counts when it passes."""
+    """A question as the author's code put it; `default` counts when the deadline passes."""
 
     key: str
     prompt: str
@@ -34,7 +34,7 @@ class Asked:
     options: Sequence[Mapping[str, Any]] = ()
     schema: Mapping[str, Any] | None = None
     recommended: Any = None
-    deadline: float | None = None
+    deadline: datetime | None = None
     default: Any = None
     has_default: bool = False
 
@@ -120,7 +120,7 @@ def ask(claim: Claim, *, asked: Asked, now: datetime) -> None:
         options=[dict(option) for option in asked.options],
         schema=dict(asked.schema) if asked.schema is not None else None,
         recommended=asked.recommended,
-        deadline=now + timedelta(seconds=asked.deadline) if asked.deadline is not None else None,
+        deadline=asked.deadline,
         default=encode(asked.default).decode() if asked.has_default else None,
         asked_at=now,
     )

@@ -1,0 +1,106 @@
+"""Legal rows, made by the same verbs that everybody uses; a test says only what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils import timezone
+
+from executions import transitions
+from executions.models import Execution
+from executions.retry import Category
+from executions.states import Reason, State
+from executions.transitions import Asked, Claim
+from tasks import manifest, planning
+from tasks.models import Plan, Task
+
+WORKER = "w1"
+SOURCE = "import runboard\n\n\n@runboard.task\ndef main(**given):\n    return given\n"
+
+
+def make_task(slug: str = "greet", **document: Any) -> Task:
+    """A sandboxed Python task; `document` are members of a task's JSON."""
+    given = {"slug": slug, "title": slug.title(), "kind": "script", "runtime": "python", "source": SOURCE, **document}
+    if given["kind"] == "action":
+        given = {name: value for name, value in given.items() if name not in ("runtime", "source")}
+    return manifest.define(given, now=timezone.now(), by="test").task
+
+
+def make_plan(task: Task | None = None, **changes: Any) -> Plan:
+    return planning.plan(task or make_task(), now=timezone.now(), **changes)
+
+
+def make_execution(task: Task | None = None, *, state: State = State.PENDING, **wish: Any) -> Execution:
+    """An execution in `state`, brought there by the door."""
+    found = Task.objects.filter(slug="greet").first() if task is None else task
+    input = wish.pop("input", {})
+    submission = transitions.submit(found or make_task(), input=input, now=timezone.now(), actor="user:mira", **wish)
+    execution = submission.execution
+    bring(execution, state)
+    execution.refresh_from_db()
+    return execution
+
+
+def bring(execution: Execution, state: State) -> Claim | None:
+    """Bring a pending execution to `state` by the verbs that lead there; the claim, where one was needed."""
+    if state == State.PENDING:
+        return None
+    if state == State.CANCELLED:
+        transitions.cancel(execution.pk, now=timezone.now(), actor="user:mira")
+        return None
+    claim = claim_for(execution)
+    now = timezone.now()
+    if state == State.PREPARING:
+        return claim
+    if state == State.REJECTED:
+        transitions.reject(claim, reason_code=Reason.ENVIRONMENT, error=an_error("Rejected"), now=now)
+        return claim
+    begin(claim)
+    match state:
+        case State.RUNNING:
+            pass
+        case State.WAITING:
+            transitions.ask(claim, asked=a_question(), now=now)
+        case State.RESUMING:
+            transitions.release(claim, now=now)
+        case State.CANCELLING:
+            transitions.cancel(execution.pk, now=now, actor="user:mira")
+        case State.COMPLETED:
+            transitions.complete(claim, output={"done": True}, now=now)
+        case State.FAILED:
+            transitions.fail(claim, category=Category.ERROR, error=an_error(), now=now)
+        case State.TIMED_OUT:
+            transitions.fail(claim, category=Category.TIMEOUT, error=an_error("TimedOut"), now=now)
+        case State.TERMINATED:
+            transitions.cancel(execution.pk, now=now, actor="user:mira")
+            transitions.reclaim(execution.pk, token=claim.token, now=now, actor="scheduler")
+        case _:
+            raise ValueError(f"no verb leads to {state} yet")
+    return claim
+
+
+def claim_for(execution: Execution, *, worker: str = WORKER) -> Claim:
+    """Claim this one: nothing else may be due in its queue."""
+    claim = transitions.claim(
+        worker, incarnation=1, queues=[execution.queue], offers=[execution.requires], now=timezone.now()
+    )
+    assert claim is not None
+    assert claim.execution_id == execution.pk, "something else was due before it"
+    return claim
+
+
+def begin(claim: Claim) -> None:
+    transitions.start(
+        claim, sandbox="s-1", method="container", driver="bwrap", choice="a test said so", now=timezone.now()
+    )
+
+
+def a_question(**changes: Any) -> Asked:
+    options = ({"value": "yes", "label": "Yes"}, {"value": "no", "label": "No"})
+    given: dict[str, Any] = {"key": "ask-1", "prompt": "Go on?", "kind": "choice", "options": options, **changes}
+    return Asked(**given)
+
+
+def an_error(kind: str = "ValueError", **changes: Any) -> Mapping[str, Any]:
+    return {"type": kind, "message": "it went wrong", "stack": "", "retryable": False, **changes}

@@ -1,0 +1,178 @@
+"""A worker's life: it takes its name, enlists, beats, works, drains.
+
+The name is locked on this machine, so the next life of a name knows that the last one is over and takes back at once what it
+held; work goes on before Celery has even connected to Redis.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.utils import timezone
+from django.utils.text import get_valid_filename
+
+from executions import queries, transitions
+from executions.transitions import Claim
+from workers import runner
+from workers.dispatch import queue_name
+from workers.lease import Keeper
+from workers.runner import Runner, Slots
+from workers.runtimes import Station
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY = 5.0  # seconds between an idle worker's own looks for due work
+
+
+def work(*, name: str, queues: Sequence[str], slots: int, labels: Mapping[str, str]) -> None:
+    """Run a worker until SIGTERM or SIGINT; with no queues named it serves every queue there is."""
+    lock = take_name(name)
+    station = Station(name=name, slots=slots)
+    worker = Living(name=name, queues=tuple(queues), slots=slots, labels=dict(labels), station=station)
+    try:
+        worker.begin()
+        worker.listen()
+    finally:
+        worker.finish()
+        station.close()
+        lock.close()
+
+
+def take_name(name: str) -> IO[str]:
+    """Lock a name on this machine for as long as the returned file stays open; a living namesake ends this process."""
+    path = Path(settings.HOME) / "workers" / f"{get_valid_filename(name)}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = path.open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"A worker named “{name}” is running on this machine already; give this one another --name.")
+    return lock
+
+
+@dataclass
+class Living:
+    """One incarnation of a named worker."""
+
+    name: str
+    queues: tuple[str, ...]
+    slots: int
+    labels: dict[str, str]
+    station: Station
+    incarnation: int = 0
+
+    def begin(self) -> None:
+        """Enlist and start working: after this, due executions run even if Redis never answers."""
+        self._enlist()
+        self._keeper = Keeper(lease=settings.LEASE)
+        running = Runner(prepare=self.station.prepare, keeper=self._keeper)
+        self._slots = Slots(count=self.slots, claim=self._claim, run=lambda claim, slot: running.run(claim, slot=slot))
+        runner.serve(self._slots)
+        threading.Thread(target=self._live, name="presence", daemon=True).start()
+
+    def listen(self) -> None:
+        """Hear wake-ups until told to stop. Celery's only thread wakes slots; SIGTERM ends its loop, not the runs."""
+        from celery.signals import worker_shutting_down
+
+        from config.celery import app
+
+        worker_shutting_down.connect(self._drain, weak=False)
+        listener: Any = app.Worker(
+            hostname=f"{self.name}@{socket.gethostname()}",
+            pool="threads",
+            concurrency=1,
+            queues=[queue_name(queue) for queue in self._served],
+            loglevel="WARNING",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        )
+        self._app, self._hostname = app, listener.hostname
+        listener.start()
+
+    def finish(self) -> None:
+        """Let the runs under way end, for a while; give back what has not."""
+        if not self.incarnation:
+            return
+        self._drain()
+        patience = float(settings.DRAIN_TIMEOUT)
+        if not self._slots.wait_idle(patience):
+            for hold in self._keeper.holds():
+                hold.release()
+            self._slots.wait_idle(5.0)
+        transitions.retire(self.name, incarnation=self.incarnation, now=timezone.now())
+
+    def _enlist(self) -> None:
+        self._served = self.queues or tuple(queries.queue_names())
+        self.incarnation = runner.insist(
+            lambda: transitions.enlist(
+                self.name,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                slots=self.slots,
+                queues=self._served,
+                labels=self.labels,
+                offers=self.station.offers,
+                sandbox=self.station.probe.driver if self.station.probe.ok else "",
+                sandbox_problem=self.station.probe.problem,
+                now=timezone.now(),
+            )
+        )
+        logger.info("%s, life %s: %s slots for %s", self.name, self.incarnation, self.slots, ", ".join(self._served))
+
+    def _claim(self) -> Claim | None:
+        return transitions.claim(
+            self.name,
+            incarnation=self.incarnation,
+            queues=self._served,
+            offers=self._offers(),
+            now=timezone.now(),
+        )
+
+    def _offers(self) -> Sequence[str]:
+        """Without a working sandbox, scripts are taken (and rejected with the reason) only where nobody else could run them."""
+        if self.station.probe.ok or not queries.sandboxed_elsewhere(self._served, name=self.name):
+            return self.station.offers
+        return [offer for offer in self.station.offers if offer.startswith("action:")]
+
+    def _live(self) -> None:
+        """Beat, look for due work, notice new queues; a database that is away is waited for."""
+        while True:
+            try:
+                if not transitions.beat(self.name, incarnation=self.incarnation, now=timezone.now()):
+                    logger.error("another life of %s has begun: this one ends", self.name)
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    return
+                self._notice_queues()
+                self._slots.wake(times=self.slots)
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("the database did not answer: %s", error)
+                connection.close()
+            time.sleep(min(LOOK_EVERY, settings.LEASE.total_seconds() / 4))
+
+    def _notice_queues(self) -> None:
+        new = [] if self.queues else [name for name in queries.queue_names() if name not in self._served]
+        if not new:
+            return
+        self._served = (*self._served, *new)
+        transitions.serve(self.name, incarnation=self.incarnation, queues=self._served)
+        if hasattr(self, "_app"):
+            for queue in new:
+                self._app.control.add_consumer(queue_name(queue), destination=[self._hostname])
+
+    def _drain(self, **_: Any) -> None:
+        self._slots.drain()
+        transitions.drain(self.name, incarnation=self.incarnation, now=timezone.now())

@@ -1,0 +1,88 @@
+"""Heals what a lost message or a lost worker left: sweep, reap, timers. Its own process, any number of copies.
+
+It does not reap until it has had one lease of healthy contact with the database, and starts that wait again when a tick comes
+later than one lease after the last (a laptop that slept): owners must have had the chance to renew first.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.utils import timezone
+
+from executions import queries, transitions
+from workers.dispatch import Bell
+
+logger = logging.getLogger(__name__)
+
+ACTOR = "scheduler"
+
+
+def run() -> None:
+    """Tick every `settings.SWEEP` until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    scheduler = Scheduler(bell=Bell())
+    logger.info("scheduler sweeps every %g s", settings.SWEEP.total_seconds())
+    while not stop.wait(settings.SWEEP.total_seconds()):
+        scheduler.tick()
+
+
+@dataclass
+class Scheduler:
+    """One tick after the other; `clock` is monotonic seconds."""
+
+    bell: Bell
+    clock: Callable[[], float] = time.monotonic
+    healthy_since: float | None = field(default=None, init=False)
+    last_tick: float | None = field(default=None, init=False)
+
+    def tick(self) -> None:
+        """Look once; a database that does not answer only starts the wait again."""
+        self._notice_gap()
+        try:
+            sweep(self.bell)
+            fire_timers()
+            if self._may_reap():
+                reap()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("the database did not answer: %s", error)
+            self.healthy_since = None
+            connection.close()
+
+    def _notice_gap(self) -> None:
+        now, lease = self.clock(), settings.LEASE.total_seconds()
+        if self.healthy_since is None or (self.last_tick is not None and now - self.last_tick > lease):
+            self.healthy_since = now
+        self.last_tick = now
+
+    def _may_reap(self) -> bool:
+        return self.healthy_since is not None and self.clock() - self.healthy_since >= settings.LEASE.total_seconds()
+
+
+def sweep(bell: Bell) -> None:
+    """Ring for whatever is due: never more often than there are slots."""
+    slots = queries.slots_by_queue()
+    for queue, due in queries.due_by_queue(most=max(slots.values(), default=1)).items():
+        bell.ring(queue, times=min(due, slots.get(queue, 1)))
+
+
+def reap() -> None:
+    """Take back what lost workers hold."""
+    for pk, token in queries.expired():
+        if transitions.reclaim(pk, token=token, now=timezone.now(), actor=ACTOR):
+            logger.warning("the lease of %s ran out: reclaimed", pk)
+
+
+def fire_timers() -> None:
+    """Do what is due at its moment."""
+    for timer in queries.due_timers():
+        transitions.fire(timer, now=timezone.now(), actor=ACTOR)
