@@ -54,6 +54,7 @@ ADMIN_PASSWORD = _env.str("RUNBOARD_ADMIN_PASSWORD", default="")
 LEASE = timedelta(seconds=_env.float("RUNBOARD_LEASE_SECONDS", default=60.0))
 SWEEP = timedelta(seconds=_env.float("RUNBOARD_SWEEP_SECONDS", default=2.0))
 DRAIN_TIMEOUT = _env.float("RUNBOARD_DRAIN_SECONDS", default=30.0)
+HOUSE_DRAIN_TIMEOUT = _env.float("RUNBOARD_DRAIN_SECONDS", default=2.0)  # Ctrl-C in a terminal is impatient
 
 
 def house() -> House:
@@ -65,7 +66,7 @@ def house() -> House:
         server=SERVER,
         redis_socket=REDIS_SOCKET if REDIS_IS_OURS else None,
         lease=LEASE.total_seconds(),
-        drain=DRAIN_TIMEOUT,
+        drain=HOUSE_DRAIN_TIMEOUT,
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import math
 import os
 import signal
 import sys
@@ -39,7 +40,7 @@ class Program:
     environment: Mapping[str, str]
     fd: int | None = None  # a listening socket to hand down
     pulse: float | None = None  # seconds without a sign of life after which it is killed; None: it gives none
-    kill_after: float | None = None  # at most this long between SIGTERM and SIGKILL
+    kill_after: float = math.inf  # at most this long between SIGTERM and SIGKILL
     mute: tuple[str, ...] = ()  # lines that hold one of these are not shown
 
 
@@ -80,15 +81,13 @@ class Child:
             delay = min(delay * 2, LAST_DELAY)
         self._enter("stopped")
 
-    async def stop(self, *, patience: float, insist: float = 0.0) -> None:
-        """SIGTERM and patience; a second SIGTERM and `insist` more seconds; then SIGKILL to its whole group."""
+    async def stop(self, *, patience: float) -> None:
+        """SIGTERM; after so many seconds, or its own fewer, SIGKILL to its whole group."""
         self._stopping.set()
-        limit = self.program.kill_after
-        patience = patience if limit is None else min(patience, limit)
-        for wait in (patience, insist):
-            if self.process and wait:
-                self._signal(signal.SIGTERM)
-                await self._ends_within(wait)
+        if self.process:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.terminate()
+        await self._ends_within(min(patience, self.program.kill_after))
         self.kill()
         await self._ends_within(1.0)
 
@@ -155,11 +154,6 @@ class Child:
                 self._say("supervisor", f"{self.program.name} gave no sign for {patience:.0f} s; it is killed")
                 self.kill()
                 return
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self.process:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(number)
 
     async def _ends_within(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import math
 import os
 import shutil
 import signal
@@ -21,12 +22,11 @@ from workers.supervisor.terminal import Terminal
 ROOT = Path(__file__).resolve().parent.parent.parent
 MANAGE = (sys.executable, str(ROOT / "manage.py"))
 PORTS_TRIED = 20
-CTRL_C_PATIENCE = 2.0  # seconds for what is running; a second Ctrl-C gives none
 DAPHNE_PATIENCE = 8.0  # it can hang for ever with a request and a stream open
 SCHEDULER_PATIENCE = 1.0  # what it has begun is a transaction, which is taken back
 SHORTEST_PULSE = 5.0
 REDIS_PATIENCE = 5.0  # seconds it is given before the house starts without it
-INSIST = 0.6  # seconds between a worker's second SIGTERM, which ends its drain, and SIGKILL
+LAST_WORD = 0.7  # seconds beyond the drain, in which a worker gives back what did not end
 POLL = 0.02
 
 REDIS_SAYS_ALWAYS = ("Memory overcommit must be enabled", "Received SIGTERM", "is now ready to exit")
@@ -47,7 +47,7 @@ class House:
     server: str  # uvicorn | daphne
     redis_socket: Path | None  # where ours listens; None: REDIS_URL names another, and none is started
     lease: float  # seconds
-    drain: float  # seconds a worker's runs are given on SIGTERM
+    drain: float  # seconds for what is running when the house is told to stop; told twice, it gives none
 
 
 def main(house: House) -> int:
@@ -91,7 +91,6 @@ class Supervisor:
         self.children: list[Child] = []
         self.keeping: list[asyncio.Task[None]] = []
         self.told_to_stop = asyncio.Event()
-        self.patience = CTRL_C_PATIENCE
         self.redis = self._redis(house.redis_socket) if house.redis_socket else None
         self.socket = self._listen()
         self.url = f"http://{reachable(house.host)}:{self.socket.getsockname()[1]}"
@@ -144,17 +143,18 @@ class Supervisor:
 
     def _web(self) -> Program:
         fd = self.socket.fileno()
-        limit = DAPHNE_PATIENCE if self.house.server == "daphne" else None
+        limit = DAPHNE_PATIENCE if self.house.server == "daphne" else math.inf
         return self._program("web", "web", "--fd", str(fd), fd=fd, pulse=True, kill_after=limit)
 
     def _program(
-        self, name: str, *command: str, fd: int | None = None, pulse: bool = False, kill_after: float | None = None
+        self, name: str, *command: str, fd: int | None = None, pulse: bool = False, kill_after: float = math.inf
     ) -> Program:
         signs = max(self.house.lease, SHORTEST_PULSE) if pulse else None
         return Program(name, (*MANAGE, *command), self._environment(), fd=fd, pulse=signs, kill_after=kill_after)
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "RUNBOARD_HOME": str(self.house.home), "PYTHONUNBUFFERED": "1"}
+        ours = {"RUNBOARD_HOME": str(self.house.home), "RUNBOARD_DRAIN_SECONDS": str(self.house.drain)}
+        return {**os.environ, **ours, "PYTHONUNBUFFERED": "1"}
 
     def _redis(self, path: Path) -> Program:
         data = self.house.home / "redis"
@@ -193,23 +193,20 @@ class Supervisor:
 
     def _hear_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, self._told, CTRL_C_PATIENCE)
-        loop.add_signal_handler(signal.SIGTERM, self._told, self.house.drain)
-        loop.add_signal_handler(signal.SIGHUP, self._told, self.house.drain)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._told)
 
-    def _told(self, patience: float) -> None:
+    def _told(self) -> None:
         if self.told_to_stop.is_set():
             for child in self.children:
                 child.kill()
-        else:
-            self.patience = patience
-            self.told_to_stop.set()
+        self.told_to_stop.set()
 
     async def _stop(self) -> None:
         """Whoever starts work first, Redis last, so that nobody is left looking for it."""
         for names in (["scheduler"], ["web", "worker"], ["redis"]):
             stopping = [child for child in self.children if child.program.name in names]
-            await asyncio.gather(*(child.stop(patience=self.patience, insist=INSIST) for child in stopping))
+            await asyncio.gather(*(child.stop(patience=self.house.drain + LAST_WORD) for child in stopping))
         await asyncio.gather(*self.keeping)
         self._write_status()
         self.socket.close()
