@@ -1,0 +1,1 @@
+"""The board and its pages, as HTML: what happened, and the buttons that call verbs."""
