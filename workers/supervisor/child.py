@@ -55,7 +55,7 @@ class Child:
         self._say = say
         self._changed = changed
         self._stopping = asyncio.Event()
-        self._pulse_at = 0.0
+        self.signed_at = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -105,7 +105,7 @@ class Child:
 
     async def live(self) -> int:
         """Run it once, to its end: its exit code, or the negative number of the signal that ended it."""
-        self._pulse_at = time.monotonic()
+        self.signed_at = time.monotonic()
         self.process = await self._spawn()
         self._enter("running")
         watch = asyncio.create_task(self._watch_pulse())
@@ -144,13 +144,13 @@ class Child:
             self._say(self.program.name, line)
 
     def _feel(self, _: bytes) -> None:
-        self._pulse_at = time.monotonic()
+        self.signed_at = time.monotonic()
 
     async def _watch_pulse(self) -> None:
         patience = self.program.pulse
         while patience is not None:
             await asyncio.sleep(patience / 6)
-            if time.monotonic() - self._pulse_at > patience:
+            if time.monotonic() - self.signed_at > patience:
                 self._say("supervisor", f"{self.program.name} gave no sign for {patience:.0f} s; it is killed")
                 self.kill()
                 return
