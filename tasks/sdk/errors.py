@@ -37,7 +37,7 @@ class Suspended(BaseException):
     """A run without a house met a question that has no answer yet (raised by `runboard.testing` alone)."""
 
 
-def told(error: BaseException, *, hidden: str) -> dict[str, Any]:
+def told(error: BaseException, *, hidden: tuple[str, ...]) -> dict[str, Any]:
     """The members of an error frame. Stack entries from files under `hidden` (the SDK itself) are left out."""
     return {
         "t": "error",
@@ -88,7 +88,7 @@ def _status(error: BaseException) -> int:
     return 0
 
 
-def _stack(error: BaseException, hidden: str) -> str:
+def _stack(error: BaseException, hidden: tuple[str, ...]) -> str:
     import traceback  # noqa: PLC0415  (8 ms that only an error has to pay)
 
     told = traceback.TracebackException.from_exception(error)

@@ -21,19 +21,18 @@ HERE = (lambda: None).__code__.co_filename.rpartition("/")[0] + "/"
 
 def perform(run: Run, path: str) -> int:
     """Runs the script at `path` and tells the house its output or its error. Returns the exit code."""
-    return guarded(run, lambda: call(load(path), run.input))
+    return guarded(run, lambda: _finished(call(load(path), run.input)))
 
 
-def guarded(run: Run, work: Callable[[], Any]) -> int:
+def guarded(run: Run, work: Callable[[], Any], *, hidden: tuple[str, ...] = (HERE,)) -> int:
     """Does `work`, tells its result or what it raised, and returns the exit code."""
     try:
         say(run, work())
-        finish_threads()
     except SystemExit as leaving:
         return _code(leaving)
     except BaseException as error:
         _deaf()
-        run.line.send(told(error, hidden=HERE))
+        run.line.send(told(error, hidden=hidden))
         return 1
     return 0
 
@@ -89,6 +88,11 @@ def finish_threads() -> None:
     atexit = sys.modules.get("atexit")
     if atexit is not None:
         atexit._run_exitfuncs()
+
+
+def _finished(result: Any) -> Any:
+    finish_threads()
+    return result
 
 
 async def _awaited(result: Any) -> Any:

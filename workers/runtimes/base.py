@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from tasks.policy import Limits, Security
+from tasks.sdk.canonical import encode
 from tasks.sdk.protocol import Frame
 
 
@@ -50,6 +51,11 @@ class Order:
     limits: Limits = field(default_factory=Limits)
     security: Security = field(default_factory=Security)
     environment_variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def memo_body(order: Order) -> bytes:
+    """The memo as its file: a JSON list of entries."""
+    return encode([asdict(memo) for memo in order.memo])
 
 
 @dataclass(frozen=True, slots=True)

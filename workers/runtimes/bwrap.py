@@ -17,13 +17,12 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict
 
 from tasks.policy import Limits
 from tasks.sdk.canonical import encode
 from tasks.sdk.protocol import Start
 from workers.runtimes import processes
-from workers.runtimes.base import EnvironmentFailed, EnvironmentUnavailable, Order, Runtime, Sandbox
+from workers.runtimes.base import EnvironmentFailed, EnvironmentUnavailable, Order, Runtime, Sandbox, memo_body
 from workers.runtimes.bundle import INSIDE, Interpreter, interpreter
 from workers.runtimes.conversation import Conversation, Ends
 from workers.runtimes.handover import Handover
@@ -256,7 +255,7 @@ def _files(order: Order, *, id: str, python: Interpreter, handover: Handover) ->
         f"{MARKS}/{id}": b"",
         SOURCES[order.runtime]: order.source.encode(),
         "/task/input.json": encode(order.input),
-        **({"/task/memo.json": encode([asdict(memo) for memo in order.memo])} if order.memo else {}),
+        **({"/task/memo.json": memo_body(order)} if order.memo else {}),
         **({"/run/runboard/bin/runboard": command} if order.runtime == "shell" else {}),
     }
     return [

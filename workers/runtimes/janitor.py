@@ -1,0 +1,31 @@
+"""Ends what an earlier life of a worker left behind.
+
+Normally nothing is: a sandbox dies with the process that made it. Code inside can ask the kernel not to be told of that
+death, though, so a worker looks for its own mark when it starts. The mark is a mount inside the sandbox, which the code
+there can neither remove nor forge.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from workers.runtimes import processes
+from workers.runtimes.bwrap import MARKS, mark_of
+
+
+def leftovers(owner: str) -> list[int]:
+    """Processes in sandboxes that bear this owner's mark."""
+    mark = f" {MARKS}/{mark_of(owner)}-"
+    return [pid for pid in processes.everyone() if mark in processes.read(f"/proc/{pid}/mountinfo")]
+
+
+def clear(owner: str) -> int:
+    """Kills this owner's leftovers; how many processes there were. Call it before the first sandbox is made."""
+    found = leftovers(owner)
+    for pid in found:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
+    return len(found)
