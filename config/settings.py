@@ -13,7 +13,7 @@ HOME = env.HOME
 DEBUG = env.DEBUG
 SECRET_KEY = env.secret_key()
 ALLOWED_HOSTS = env.ALLOWED_HOSTS
-ACTIONS = env.ACTIONS
+ACTIONS = ["tasks.demo.flaky_gateway.action", *env.ACTIONS]
 LEASE = env.LEASE
 SWEEP = env.SWEEP
 DRAIN_TIMEOUT = env.DRAIN_TIMEOUT
@@ -208,6 +208,7 @@ SPECTACULAR_SETTINGS = {
 
 # Celery carries wake-ups and nothing else: the row is the truth, so a message may be lost, late or doubled.
 
+WAKE_UP_APP = "config.celery.app"
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CELERY_RESULT_BACKEND = None
 CELERY_TASK_IGNORE_RESULT = True

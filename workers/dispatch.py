@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.db import close_old_connections
+from django.utils.module_loading import import_string
 
 from executions import queries
 from executions.events import Change
@@ -96,8 +98,7 @@ class Publisher:
             self._connection = None
 
     def _send(self, queue: str, times: int) -> None:
-        from config.celery import app
-
+        app = import_string(settings.WAKE_UP_APP)
         if self._connection is None:
             self._connection = app.connection_for_write()
             self._connection.transport_options = {**self._connection.transport_options, **PUBLISHING}

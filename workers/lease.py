@@ -13,13 +13,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, InterfaceError, connection
 
 from executions import queries, transitions
 from executions.states import State
 from executions.transitions import Claim
-from workers.runtimes.base import Sandbox
+
+if TYPE_CHECKING:
+    from workers.runtimes.base import Sandbox
 
 logger = logging.getLogger(__name__)
 

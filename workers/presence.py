@@ -22,6 +22,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django.utils.text import get_valid_filename
 
 from executions import queries, transitions
@@ -87,8 +88,7 @@ class Living:
         """Hear wake-ups until told to stop. Celery's only thread wakes slots; SIGTERM ends its loop, not the runs."""
         from celery.signals import worker_shutting_down
 
-        from config.celery import app
-
+        app = import_string(settings.WAKE_UP_APP)
         worker_shutting_down.connect(self._drain, weak=False)
         listener: Any = app.Worker(
             hostname=f"{self.name}@{socket.gethostname()}",

@@ -18,9 +18,8 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from executions import queries, transitions
-from executions.retry import Category
 from executions.states import Reason
-from executions.transitions import Asked, Claim, Refused, Stale
+from executions.transitions import Asked, Category, Claim, Refused, Stale
 from tasks.policy import Limits, Security
 from tasks.schema import problems
 from tasks.sdk.protocol import Ask, Diverged, Error, Frame, Hello, Output, Progress, Step

@@ -6,6 +6,7 @@ and changes nothing. How a move is made: `moving`; the verbs: `submitting`, `own
 and, for workers themselves, `presence`.
 """
 
+from executions.retry import Category
 from executions.transitions.answering import answer, cancel, fire
 from executions.transitions.ending import complete, fail, reject, stopped
 from executions.transitions.moving import Claim, Refused, Stale
@@ -16,6 +17,7 @@ from executions.transitions.telling import Asked, ask, log, progress, step
 
 __all__ = [
     "Asked",
+    "Category",
     "Claim",
     "Refused",
     "Stale",

@@ -39,11 +39,12 @@ def run(execution: Execution) -> transitions.Claim:
 class TestSubmit:
     def test_a_row_and_its_first_event_are_born_together(self) -> None:
         execution = make_execution()
-        assert (execution.state, execution.number, execution.last_seq) == ("pending", 1, 1)
+        assert (execution.state, execution.last_seq) == ("pending", 1)
         assert kinds(execution) == ["submitted"]
 
     def test_numbers_for_people_go_up(self) -> None:
-        assert [make_execution().number for _ in range(3)] == [1, 2, 3]
+        first, second, third = (make_execution().number for _ in range(3))
+        assert first < second < third
 
     def test_input_that_does_not_fit_creates_nothing(self) -> None:
         task = make_task(input_schema=NEEDS_NAME)
