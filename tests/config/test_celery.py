@@ -15,7 +15,8 @@ def test_a_newer_one_is_welcome(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_but_json_is_accepted_and_no_result_is_kept() -> None:
-    assert (celery.app.conf.accept_content, celery.app.conf.result_backend) == (["json"], None)
+    assert celery.app.conf.accept_content == ["json"]
+    assert celery.app.conf.result_backend is None
 
 
 def test_no_connection_can_be_waited_on_for_ever() -> None:

@@ -94,8 +94,9 @@ async def test_websockets_pass_the_limit_by() -> None:
     async def application(scope: Any, receive: Any, send: Any) -> None:
         seen.append(scope["type"])
 
-    caller = Caller()
-    await limit_body(application, limit=LIMIT)({"type": "websocket"}, caller.receive, caller.send)  # type: ignore[typeddict-item]
+    caller, socket = Caller(), scope()
+    socket["type"] = "websocket"
+    await limit_body(application, limit=LIMIT)(socket, caller.receive, caller.send)
     assert seen == ["websocket"]
 
 

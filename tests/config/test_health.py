@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.http import HttpRequest
 from django.test import Client
 
@@ -28,7 +28,7 @@ def test_a_house_without_its_database_is_not_ready(monkeypatch: pytest.MonkeyPat
     def away() -> None:
         raise OperationalError
 
-    monkeypatch.setattr(health.connection, "cursor", away)
+    monkeypatch.setattr(connection, "cursor", away)
     monkeypatch.setattr(health, "redis_answers", lambda: True)
     response = health.readyz(HttpRequest())
     assert (response.status_code, json.loads(response.content)) == (503, {"database": "away", "redis": "ok"})

@@ -27,7 +27,7 @@ def read(path: Path) -> dict[str, Any]:
         raise CommandError(f"No house has run in {path.parent}; start one with `make run`.") from error
     for process in status["processes"]:
         if process["pid"] and not lives(process["pid"]):
-            process.update(pid=None, state="stopped")
+            process |= {"pid": None, "state": "stopped"}
     return status
 
 
