@@ -192,9 +192,16 @@ STORAGES = {
 # The JSON API
 
 REST_FRAMEWORK = {
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "executions.api.authentication.BearerAuthentication",
+        "executions.api.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["executions.api.authentication.InScope"],
+    "DEFAULT_PARSER_CLASSES": ["executions.api.parser.StrictParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "executions.api.pagination.Keyset",
+    "DEFAULT_SCHEMA_CLASS": "executions.api.schema.Schema",
+    "EXCEPTION_HANDLER": "executions.api.problems.answer",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Runboard",
