@@ -31,7 +31,9 @@ from workers import runner
 from workers.dispatch import queue_name
 from workers.lease import Keeper
 from workers.runner import Runner, Slots
-from workers.runtimes import Station
+from workers.runtimes import Runtimes
+from workers.runtimes.actions import registered
+from workers.runtimes.bwrap import SOURCES
 
 logger = logging.getLogger(__name__)
 
@@ -41,14 +43,14 @@ LOOK_EVERY = 5.0  # seconds between an idle worker's own looks for due work
 def work(*, name: str, queues: Sequence[str], slots: int, labels: Mapping[str, str]) -> None:
     """Run a worker until SIGTERM or SIGINT; with no queues named it serves every queue there is."""
     lock = take_name(name)
-    station = Station(name=name, slots=slots)
-    worker = Living(name=name, queues=tuple(queues), slots=slots, labels=dict(labels), station=station)
+    runtimes = Runtimes(owner=f"{settings.HOME} {name}", actions=settings.ACTIONS, slots=slots)
+    worker = Living(name=name, queues=tuple(queues), slots=slots, labels=dict(labels), runtimes=runtimes)
     try:
         worker.begin()
         worker.listen()
     finally:
         worker.finish()
-        station.close()
+        runtimes.close()
         lock.close()
 
 
@@ -64,6 +66,14 @@ def take_name(name: str) -> IO[str]:
     return lock
 
 
+def offers(modules: Sequence[str]) -> list[str]:
+    """What a worker with these modules of registered actions can run: `python`, `shell`, `action:<handler>`, …"""
+    actions = registered(modules)
+    for problem in actions.problems:
+        logger.error("%s", problem)
+    return [*SOURCES, *(f"action:{name}" for name in sorted(actions.functions))]
+
+
 @dataclass
 class Living:
     """One incarnation of a named worker."""
@@ -72,15 +82,19 @@ class Living:
     queues: tuple[str, ...]
     slots: int
     labels: dict[str, str]
-    station: Station
+    runtimes: Runtimes
     incarnation: int = 0
 
     def begin(self) -> None:
         """Enlist and start working: after this, due executions run even if Redis never answers."""
+        self._probe = self.runtimes.open()
+        if not self._probe.ok:
+            logger.error("scripts will be rejected: %s", self._probe.problem)
+        self._offered = offers(settings.ACTIONS)
         self._enlist()
         self._keeper = Keeper(lease=settings.LEASE)
-        running = Runner(prepare=self.station.prepare, keeper=self._keeper)
-        self._slots = Slots(count=self.slots, claim=self._claim, run=lambda claim, slot: running.run(claim, slot=slot))
+        running = Runner(prepare=self.runtimes.prepare, keeper=self._keeper)
+        self._slots = Slots(count=self.slots, claim=self._claim, run=running.run)
         runner.serve(self._slots)
         threading.Thread(target=self._live, name="presence", daemon=True).start()
 
@@ -96,6 +110,7 @@ class Living:
             concurrency=1,
             queues=[queue_name(queue) for queue in self._served],
             loglevel="WARNING",
+            quiet=True,
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
@@ -125,9 +140,9 @@ class Living:
                 slots=self.slots,
                 queues=self._served,
                 labels=self.labels,
-                offers=self.station.offers,
-                sandbox=self.station.probe.driver if self.station.probe.ok else "",
-                sandbox_problem=self.station.probe.problem,
+                offers=self._offered,
+                sandbox=self._probe.driver if self._probe.ok else "",
+                sandbox_problem=self._probe.problem,
                 now=timezone.now(),
             )
         )
@@ -144,9 +159,9 @@ class Living:
 
     def _offers(self) -> Sequence[str]:
         """Without a working sandbox, scripts are taken (and rejected with the reason) only where nobody else could run them."""
-        if self.station.probe.ok or not queries.sandboxed_elsewhere(self._served, name=self.name):
-            return self.station.offers
-        return [offer for offer in self.station.offers if offer.startswith("action:")]
+        if self._probe.ok or not queries.sandboxed_elsewhere(self._served, name=self.name):
+            return self._offered
+        return [offer for offer in self._offered if offer.startswith("action:")]
 
     def _live(self) -> None:
         """Beat, look for due work, notice new queues; a database that is away is waited for."""

@@ -39,7 +39,7 @@ EXHAUSTED = {
     "output": "sent more frames than it may",
 }
 
-Prepare = Callable[[Order, Choice, int], Sandbox]
+Prepare = Callable[[Order], Sandbox]
 
 
 class Runner:
@@ -48,16 +48,16 @@ class Runner:
     def __init__(self, *, prepare: Prepare, keeper: Keeper) -> None:
         self._prepare, self._keeper = prepare, keeper
 
-    def run(self, claim: Claim, *, slot: int) -> None:
+    def run(self, claim: Claim) -> None:
         """One attempt, from its claim to what follows; afterwards nothing of it is left in this process."""
         try:
-            self._run(claim, slot)
+            self._run(claim)
         except Stale as stale:
             logger.info("stale: %s", stale)
         except Refused as refused:
             logger.warning("refused: %s", refused)
 
-    def _run(self, claim: Claim, slot: int) -> None:
+    def _run(self, claim: Claim) -> None:
         work = insist(lambda: queries.work(claim))
         if wrong := problems(work.input_schema, work.input):
             told = [{"pointer": problem.pointer, "message": problem.message} for problem in wrong]
@@ -68,7 +68,7 @@ class Runner:
         teller = Teller(claim)
         with self._keeper.keep(claim, tick=teller.flush) as hold:
             try:
-                sandbox = self._prepare(order, choice, slot)
+                sandbox = self._prepare(order)
             except EnvironmentUnavailable as unavailable:
                 self._reject(claim, Reason.ENVIRONMENT, "EnvironmentUnavailable", str(unavailable))
                 return
@@ -309,7 +309,7 @@ def _diverged(frame: Diverged) -> dict[str, Any]:
 class Slots:
     """The slots of this process: `count` threads, each running one claim at a time until nothing is due."""
 
-    def __init__(self, *, count: int, claim: Callable[[], Claim | None], run: Callable[[Claim, int], None]) -> None:
+    def __init__(self, *, count: int, claim: Callable[[], Claim | None], run: Callable[[Claim], None]) -> None:
         self._claim, self._run, self._count = claim, run, count
         self._woken = 0
         self._busy = 0
@@ -342,7 +342,7 @@ class Slots:
                 self._woken -= 1
                 self._busy += 1
             try:
-                self._until_nothing_is_due(slot)
+                self._until_nothing_is_due()
             except Exception:
                 logger.exception("slot %s could not work; it looks again soon", slot)
                 connection.close()
@@ -351,9 +351,9 @@ class Slots:
                     self._busy -= 1
                     self._changed.notify_all()
 
-    def _until_nothing_is_due(self, slot: int) -> None:
+    def _until_nothing_is_due(self) -> None:
         while not self._draining and (claim := self._claim()):
-            self._run(claim, slot)
+            self._run(claim)
 
 
 _of_this_process: Sequence[Slots] = []

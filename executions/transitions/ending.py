@@ -25,7 +25,8 @@ LONGEST_ERROR = 64 * 1024
 @verb
 def complete(claim: Claim, *, output: Any, now: datetime) -> None:
     """The author's code returned and its output is valid."""
-    by_claim(claim, State.COMPLETED, kind="completed", now=now, output=encode(output).decode(), progress=1.0)
+    by_claim(claim, State.COMPLETED, kind="completed", now=now, output=encode(output).decode(), progress=1.0,
+             error=None)  # fmt: skip
     close_attempt(claim.execution_id, "completed", now=now)
 
 
