@@ -51,7 +51,7 @@ def load(path: str | None) -> Any:
 
 def _run(run: Run, line: Channel, runtime: str) -> tuple[int, int | None]:
     if runtime == "shell":
-        from .shell import serve  # noqa: PLC0415  (Python authors need not wait for it to load)
+        from .shell import serve
 
         return serve(run, line)
     signal.signal(signal.SIGTERM, lambda *_: line.interrupt())

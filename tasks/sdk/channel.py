@@ -106,7 +106,7 @@ class Channel:
         return frame
 
     def _read_what_is_there(self) -> None:
-        import select  # noqa: PLC0415  (only who asks has to wait for it to load)
+        import select
 
         while b"\n" in self._unread or select.select([self.fd], [], [], 0)[0]:
             self._next()

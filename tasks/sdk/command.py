@@ -165,7 +165,7 @@ def _seconds(word: str) -> float:
 
 
 def _digest(command: list[str]) -> str:
-    import hashlib  # noqa: PLC0415  (only steps need it)
+    import hashlib
 
     return hashlib.sha256(b"\0".join(os.fsencode(word) for word in command)).hexdigest()
 

@@ -14,7 +14,6 @@ from .errors import Cancelled, Misuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
     from typing import Any, NoReturn, Protocol
 
@@ -90,7 +89,7 @@ class Run:
         ack = self.line.tell(frame)
         if ack["then"] == "go":
             return
-        if ack.get("why") == "cancel":
+        if ack.get("why", "").startswith("cancel"):
             raise Cancelled("the run was cancelled")
         self.line.leave(SUSPENDED)
 
@@ -136,7 +135,7 @@ class Context:
     @property
     def deadline(self) -> datetime | None:
         """The moment this attempt is ended by the clock, in UTC."""
-        from datetime import datetime, timezone  # noqa: PLC0415  (only who asks has to wait for it to load)
+        from datetime import datetime, timezone
 
         at = current().start.get("deadline")
         return None if at is None else datetime.fromtimestamp(at, timezone.utc)  # noqa: UP017  (older Pythons run here)

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
 LONGEST_MESSAGE = 8_000
 LONGEST_STACK = 32_000
-_PASSING = {"ConnectionError", "TimeoutError", "Timeout", "TransportError", "RemoteDisconnected", "IncompleteRead", "gaierror"}
+_PASSING = {
+    "ConnectionError",
+    "TimeoutError",
+    "Timeout",
+    "TransportError",
+    "RemoteDisconnected",
+    "IncompleteRead",
+    "gaierror",
+}
 
 
 class Retryable(Exception):
@@ -89,7 +97,7 @@ def _status(error: BaseException) -> int:
 
 
 def _stack(error: BaseException, hidden: tuple[str, ...]) -> str:
-    import traceback  # noqa: PLC0415  (8 ms that only an error has to pay)
+    import traceback
 
     told = traceback.TracebackException.from_exception(error)
     chain: list[traceback.TracebackException | None] = [told]

@@ -72,7 +72,7 @@ def invoke(function: Callable[..., Any], value: Any) -> Any:
     """Calls a task's function with its input and waits for it if it is async."""
     result = function(**value) if isinstance(value, dict) else function() if value is None else function(value)
     if hasattr(result, "__await__"):
-        import asyncio  # noqa: PLC0415  (only async authors have to wait for it to load)
+        import asyncio
 
         return asyncio.run(_awaited(result))
     return result

@@ -1,7 +1,7 @@
 """Runs a task without a house, as the house would: every answered question starts the code again from its records.
 
-    result = runboard.testing.run(main, {"name": "Ada"}, answers={"ask-1": True})
-    assert result.output == {"number": 4}
+result = runboard.testing.run(main, {"name": "Ada"}, answers={"ask-1": True})
+assert result.output == {"number": 4}
 """
 
 from __future__ import annotations

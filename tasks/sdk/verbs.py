@@ -58,7 +58,9 @@ def step(key: str, function: Callable[..., Any], *args: Any, **named: Any) -> An
     A step that was in progress when its worker died runs again, with the same `context.idempotency_key`.
     """
     if not callable(function):
-        raise Misuse("step(key, function, *args) wants the function itself: step('draw', draw, 3), not step('draw', draw(3))")
+        raise Misuse(
+            "step(key, function, *args) wants the function itself: step('draw', draw, 3), not step('draw', draw(3))"
+        )
     code = getattr(function, "__code__", None)
     if code is not None and code.co_flags & _IS_ASYNC:
         return _step_async(key, function, args, named)
@@ -203,7 +205,7 @@ def _digest(args: Any, named: Any) -> str:
     """A hash of what a step was called with; what is not JSON counts by its type alone (its repr may hold addresses)."""
     if not args and not named:
         return ""
-    import hashlib  # noqa: PLC0415  (only a step with arguments has to wait for it to load)
+    import hashlib
 
     plain = [_plain(args), _plain(named)]
     return hashlib.sha256(encode(plain, sort=True)).hexdigest()
