@@ -74,7 +74,10 @@ class Step(Frame):
 
 @dataclass(frozen=True, slots=True)
 class Diverged(Frame):
-    """A recorded key was met again with another input or kind; nothing ran. Ack `go` uses the record, `stop` ends."""
+    """A recorded key was met again with another input or kind; nothing ran. Ack `go` uses the record, `stop` ends.
+
+    `recorded` and `met` are `kind:input_hash`.
+    """
 
     t: ClassVar[str] = "diverged"
     key: str
@@ -240,6 +243,10 @@ def _is_hash(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= 64 and value.isascii() and value.isprintable()
 
 
+def _is_kind_and_hash(value: Any) -> bool:
+    return isinstance(value, str) and _is_hash(value.partition(":")[2]) and len(value) <= LONGEST_KEY
+
+
 def _is_object_or_null(value: Any) -> bool:
     return value is None or isinstance(value, dict)
 
@@ -262,8 +269,8 @@ _MEMBERS = {
     "key": _is_key,
     "occurrence": _is_count,
     "input_hash": _is_hash,
-    "recorded": _is_hash,
-    "met": _is_hash,
+    "recorded": _is_kind_and_hash,
+    "met": _is_kind_and_hash,
     "seconds": lambda value: _is_number(value) and 0 <= value < 1e9,
     "prompt": lambda value: _is_text(value) and 0 < len(value) <= 20_000,
     "kind": lambda value: value in KINDS,

@@ -1,10 +1,10 @@
 """Where attempts run: a choice of method, a real probe of this machine, and the runtimes behind one door.
 
-    runtimes = Runtimes(owner="/srv/runboard w1", actions=["tasks.demo"], slots=4)
-    runtimes.open()
-    sandbox = runtimes.prepare(order)
-    for frame in sandbox.frames(): …
-    exit = sandbox.close()
+runtimes = Runtimes(owner="/srv/runboard w1", actions=["tasks.demo"], slots=4)
+runtimes.open()
+sandbox = runtimes.prepare(order)
+for frame in sandbox.frames(): …
+exit = sandbox.close()
 """
 
 from __future__ import annotations

@@ -62,10 +62,18 @@ def _own() -> str:
 
 
 def _compiled(path: str) -> Interpreter:
-    sources = {f"{INSIDE}/runboard/{file.name}": file.read_text() for file in SDK.glob("*.py") if file.name not in NOT_INSIDE}
+    sources = {
+        f"{INSIDE}/runboard/{file.name}": file.read_text() for file in SDK.glob("*.py") if file.name not in NOT_INSIDE
+    }
     command = [path, "-I", "-S", "-X", "utf8", "-c", COMPILE]
     ran = subprocess.run(
-        command, input=json.dumps(sources), capture_output=True, text=True, timeout=30, env={"LANG": "C.UTF-8"}, check=True
+        command,
+        input=json.dumps(sources),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={"LANG": "C.UTF-8"},
+        check=True,
     )
     said = json.loads(ran.stdout)
     if tuple(said["version"]) < NEEDED:

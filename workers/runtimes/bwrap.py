@@ -60,7 +60,9 @@ class BwrapRuntime(Runtime):
             raise EnvironmentUnavailable(f"there is no sandbox for the runtime “{order.runtime or order.kind}” yet")
         uid = self._uids.take()
         try:
-            return _launch(bwrap, order, id=f"{self.mark}-{uuid.uuid4().hex[:12]}", uid=uid, freed=lambda: self._uids.give(uid))
+            return _launch(
+                bwrap, order, id=f"{self.mark}-{uuid.uuid4().hex[:12]}", uid=uid, freed=lambda: self._uids.give(uid)
+            )
         except BaseException as error:
             self._uids.give(uid)
             if isinstance(error, OSError):
@@ -73,7 +75,9 @@ class BwrapSandbox(Conversation):
 
     method, driver = "container", "bwrap"
 
-    def __init__(self, ends: Ends, *, id: str, start: Start, limits: Limits, status: int, freed: Callable[[], None]) -> None:
+    def __init__(
+        self, ends: Ends, *, id: str, start: Start, limits: Limits, status: int, freed: Callable[[], None]
+    ) -> None:
         self._status, self._freed = status, freed
         self._status_text = b""
         self._init: int | None = None
@@ -120,7 +124,11 @@ class BwrapSandbox(Conversation):
         if any(_inodes(place) > MOST_INODES for place in self._places):
             return "inodes"
         most = self.limits.memory
-        if processes.resident(root) > most and processes.proportional(root) > most and self._ends.process.poll() is None:
+        if (
+            processes.resident(root) > most
+            and processes.proportional(root) > most
+            and self._ends.process.poll() is None
+        ):
             return "memory"
         return ""
 
@@ -186,7 +194,15 @@ def _launch(bwrap: str, order: Order, *, id: str, uid: int | None, freed: Callab
         options += ["--json-status-fd", str(its_status), "--remount-ro", "/"]
         arguments = handover.file(b"".join(option.encode() + b"\0" for option in options))
         process = spawn(
-            [*_as(uid), bwrap, "--args", str(arguments), "--", *_limited(order.limits), *_command(order, python=python)],
+            [
+                *_as(uid),
+                bwrap,
+                "--args",
+                str(arguments),
+                "--",
+                *_limited(order.limits),
+                *_command(order, python=python),
+            ],
             stdin=its_channel,
             stdout=its_stdout,
             stderr=its_stderr,
@@ -212,7 +228,9 @@ def _start(order: Order) -> Start:
 
 def _as(uid: int | None) -> list[str]:
     """As root, bwrap would map us to ourselves: become somebody else first."""
-    return [] if uid is None else ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--no-new-privs", "--"]
+    return (
+        [] if uid is None else ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--no-new-privs", "--"]
+    )
 
 
 def _options(order: Order, *, python: Interpreter) -> list[str]:

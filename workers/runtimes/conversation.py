@@ -19,7 +19,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from tasks.policy import Limits
-from tasks.sdk.protocol import LONGEST_FRAME, Ack, Cancel, Done, Error, Frame, Hello, Log, Output, Progress, Start, Unfit
+from tasks.sdk.protocol import (
+    LONGEST_FRAME,
+    Ack,
+    Cancel,
+    Done,
+    Error,
+    Frame,
+    Hello,
+    Log,
+    Output,
+    Progress,
+    Start,
+    Unfit,
+)
 from tasks.sdk.protocol import read as read_frame
 from tasks.sdk.protocol import write as write_frame
 from workers.runtimes import processes
@@ -138,15 +151,15 @@ class Conversation(Sandbox):
 
     def freeze(self) -> None:
         with self._lock:
-            root = self._root()
-            if self._exit is None and root is not None and self._frozen_at == float("inf"):
+            root = self._root() if self._exit is None else None
+            if root is not None and self._frozen_at == float("inf"):
                 self._frozen_at = time.monotonic()
                 processes.stop_tree(root)
 
     def thaw(self) -> None:
         with self._lock:
-            root = self._root()
-            if self._exit is None and root is not None and self._frozen_at != float("inf"):
+            root = self._root() if self._exit is None else None
+            if root is not None and self._frozen_at != float("inf"):
                 self._deadline += time.monotonic() - self._frozen_at
                 self._frozen_at = float("inf")
                 processes.signal_tree(root, signal.SIGCONT)
@@ -341,9 +354,9 @@ class Conversation(Sandbox):
 
     def _stop(self, *, cause: str, grace: float) -> None:
         with self._lock:
-            root = self._root()
             if self._exit is not None or self._kill_at != float("inf"):
                 return
+            root = self._root()
             if root is None or Hello not in self._spoken:
                 self._end(cause=cause)
                 return

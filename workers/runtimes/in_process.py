@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.policy import Limits
 from tasks.sdk.canonical import encode
 from tasks.sdk.protocol import Frame, Hello, Start
 from workers.runtimes import processes

@@ -113,12 +113,16 @@ def _tried() -> Probe:
     spent = (time.monotonic() - began) * 1000
     findings = _findings(frames)
     problem = _problem(findings, frames, ended)
-    return Probe(not problem, "bwrap", version, problem, f"{python.path} {python.version}", findings=findings, milliseconds=spent)
+    return Probe(
+        not problem, "bwrap", version, problem, f"{python.path} {python.version}", findings=findings, milliseconds=spent
+    )
 
 
 def _version(bwrap: str) -> str:
     try:
-        said = subprocess.run([bwrap, "--version"], capture_output=True, text=True, timeout=5, env={}, check=False).stdout
+        said = subprocess.run(
+            [bwrap, "--version"], capture_output=True, text=True, timeout=5, env={}, check=False
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return "?"
     return said.removeprefix("bubblewrap").strip()

@@ -44,7 +44,7 @@ FRAMES = st.one_of(
     st.builds(Log, text=TEXT, level=st.sampled_from(LEVELS)),
     st.builds(Progress, fraction=st.floats(0, 1), message=TEXT),
     st.builds(Step, key=KEYS, occurrence=COUNTS, input_hash=HASHES, value=VALUES, seconds=SECONDS),
-    st.builds(Diverged, key=KEYS, occurrence=COUNTS, recorded=HASHES, met=HASHES),
+    st.builds(Diverged, key=KEYS, occurrence=COUNTS, recorded=HASHES.map("step:{}".format), met=HASHES),
     st.builds(
         Ask,
         key=KEYS,

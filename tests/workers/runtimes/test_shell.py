@@ -1,0 +1,126 @@
+"""Shell scripts and their `runboard` command, in real sandboxes."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tasks.policy import Limits
+from tasks.sdk.protocol import Ask, Frame, Progress, Step
+from tests.workers.runtimes.conftest import Played
+from workers.runtimes import Lines, Memo, Sandbox
+
+Play = Callable[..., Played]
+
+
+def test_a_script_speaks_all_the_verbs(play: Play) -> None:
+    played = play(
+        """
+set -eu
+cat "$RUNBOARD_INPUT"; echo
+echo "name is $(runboard input name)"
+drawn=$(runboard step draw -- sh -c 'echo "$RUNBOARD_IDEMPOTENCY_KEY"; echo two')
+echo "drew $drawn"
+runboard progress 0.5 half way
+runboard log --level warning watch out
+runboard output '{"drawn": 2, "deep": [1, null]}'
+""",
+        runtime="shell",
+        input={"name": "Ada Lovelace"},
+    )
+    assert played.output == {"drawn": 2, "deep": [1, None]}
+    assert played.text.splitlines() == [
+        '{"name":"Ada Lovelace"}',
+        "name is Ada Lovelace",
+        "drew e1:draw:0",
+        "two",
+        "watch out",
+    ]
+    assert played.all(Progress) == [Progress(0.5, "half way")]
+    assert [step.value for step in played.all(Step)] == ["e1:draw:0\ntwo"]
+
+
+def test_its_stdin_is_empty(play: Play) -> None:
+    assert play("cat; echo end; readlink /proc/self/fd/0", runtime="shell").text == "end\n/dev/null"
+
+
+def test_a_question_and_its_answer(play: Play) -> None:
+    source = """
+set -e
+n=$(runboard step draw -- date +%N)
+answer=$(runboard ask --recommended yes 'Go on?' yes no)
+if runboard approve 'Really?'; then echo "$answer, really"; fi
+runboard output "\\"$n\\""
+"""
+    first = play(source, runtime="shell")
+    [question] = first.all(Ask)
+    assert (question.key, question.prompt, question.kind, question.recommended) == ("ask-1", "Go on?", "choice", "yes")
+    answered = (*first.memo, Memo("ask-1", 0, "ask", "", "no"), Memo("ask-2", 0, "ask", "", True))
+    second = play(source, runtime="shell", memo=answered)
+    assert second.output == first.memo[0].value
+    assert second.text == "no, really"
+
+
+def test_a_step_that_fails_is_not_recorded_and_may_be_tried_again(play: Play) -> None:
+    source = """
+runboard step try -- sh -c 'echo half; exit 3'; echo "code $?"
+runboard step try -- true; echo "code $?"
+runboard step missing -- no-such-program; echo "code $?"
+"""
+    played = play(source, runtime="shell")
+    assert [(step.key, step.occurrence) for step in played.all(Step)] == [("try", 0)]
+    assert [line.text for line in played.lines if line.stream == "stdout"] == ["half", "code 3", "", "code 0", "code 127"]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("runboard", 2, "there is no verb “”"),
+        ("runboard dance", 2, "there is no verb “dance”"),
+        ("runboard step a date", 2, "step wants a key, --, and a command"),
+        ("runboard progress much", 2, "“much” is not a number"),
+        ("runboard output '{'", 2, "is not JSON"),
+        ("runboard output 1e999", 2, "not a JSON number"),
+        ("runboard input nothing", 1, "the input has no member “nothing”"),
+        ("runboard log --level loud x", 2, "a level is debug, info, warning or error"),
+        ("runboard ask --colour red x", 2, "--colour is not known"),
+        ('runboard step "$(printf "a\\nb")" -- true', 1, "a key is text"),
+    ],
+)
+def test_a_wrong_call_is_told_and_breaks_nothing(play: Play, command: str, code: int, words: str) -> None:
+    played = play(f"{command}\necho \"code $?\"\nrunboard output '\"fine\"'", runtime="shell")
+    assert played.output == "fine"
+    assert words in played.text
+    assert f"code {code}" in played.text
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "signal"),
+    [("exit 3", 3, None), ("kill -9 $$", None, 9), ("kill -TERM $$", None, 15), ("set -e; false; echo no", 1, None)],
+)
+def test_how_a_script_ended_is_known_exactly(play: Play, source: str, code: int | None, signal: int | None) -> None:
+    ended = play(source, runtime="shell").exit
+    assert (ended.code, ended.signal, ended.is_clean) == (code, signal, False)
+
+
+def test_a_script_may_name_its_interpreter(play: Play) -> None:
+    assert play("#!/bin/bash\na=(1 2 3); echo ${#a[@]}", runtime="shell").text == "3"
+
+
+def test_a_cancel_reaches_the_script_and_what_it_started(play: Play) -> None:
+    source = "trap 'echo cleaning; exit 7' TERM\necho ready\nsleep 60 & wait"
+
+    def stop(frame: Frame, sandbox: Sandbox) -> None:
+        if isinstance(frame, Lines) and frame.lines[0].text == "ready":
+            sandbox.stop(grace=5)
+
+    played = play(source, runtime="shell", on=stop)
+    assert played.text == "ready\ncleaning"
+    assert (played.exit.cause, played.exit.code) == ("stopped", 7)
+    assert played.seconds < 4
+
+
+def test_what_a_script_leaves_running_ends_with_it(play: Play) -> None:
+    played = play("(trap '' TERM HUP; setsid sleep 60) & echo started", runtime="shell", limits=Limits(timeout_seconds=20))
+    assert played.text == "started"
+    assert played.exit.is_clean
+    assert played.seconds < 5
