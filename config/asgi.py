@@ -8,16 +8,17 @@ from django.core.asgi import get_asgi_application
 
 http = get_asgi_application()  # loads the apps, which what follows needs
 
-from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
+from channels.sessions import SessionMiddlewareStack
 from django.conf import settings
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from config.gate import limit_body, serve_static
 from executions.realtime.routing import websocket_urlpatterns
 
-sockets = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
+# Who looks is asked by each socket itself, again and again (executions/realtime/rights.py).
+sockets = AllowedHostsOriginValidator(SessionMiddlewareStack(URLRouter(websocket_urlpatterns)))
 static = WhiteNoiseMiddleware()
 find_static = static.find_file if settings.WHITENOISE_AUTOREFRESH else static.files.get
 

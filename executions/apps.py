@@ -10,4 +10,7 @@ class ExecutionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from executions.realtime import push  # it needs the models, which exist only now
+
         append_only.keep("executions_event", "executions_logchunk")
+        push.listen()
