@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
@@ -22,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         migrate()
-        self.check(databases=[connection.alias])
+        self.check(tags=[Tags.database], databases=[connection.alias])
         first_start = not get_user_model().objects.exists()
         settle_password(settings.HOME / "admin-password")
         if first_start:
