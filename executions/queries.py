@@ -120,14 +120,16 @@ def due_timers(*, limit: int = 100) -> list[int]:
     return list(Timer.objects.filter(due_at__lte=clock()).order_by("due_at").values_list("pk", flat=True)[:limit])
 
 
-def in_column(phase: str, *, after: tuple[datetime, UUID] | None = None, limit: int = 50) -> list[Execution]:
-    """Cards of one column, newest first, keyset-paged by (state_at, id) — pending ones in the order of the claim."""
+def in_column(phase: str, *, after: tuple[Any, UUID] | None = None, limit: int = 50) -> list[Execution]:
+    """Cards of one column after the one with this keyset: newest first by (state_at, id), those in Pending as they will
+    start, by (rank, id: a number and a UUID)."""
     rows = Execution.objects.for_cards().filter(state__in=PHASES[phase])
     if phase == "pending":
+        if after is not None:
+            rows = rows.filter(rank__gte=after[0]).exclude(rank=after[0], id__lte=after[1])
         return list(rows.order_by("rank", "id")[:limit])
     if after is not None:
-        at, pk = after
-        rows = rows.filter(state_at__lte=at).exclude(state_at=at, id__gte=pk)
+        rows = rows.filter(state_at__lte=after[0]).exclude(state_at=after[0], id__gte=after[1])
     return list(rows.order_by("-state_at", "-id")[:limit])
 
 

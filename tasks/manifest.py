@@ -71,6 +71,17 @@ def add_version(task: Task, document: Mapping[str, Any], *, now: datetime, by: s
     return _add(locked, fields, now=now, by=by)
 
 
+def amend(
+    task: Task, *, now: datetime, title: str | None = None, description: str | None = None, archived: bool | None = None
+) -> None:
+    """Change what a task is called, archive it (it leaves the library and runs no more), or bring it back."""
+    said = {"title": title, "description": description}
+    changes: dict[str, Any] = {name: text for name, text in said.items() if text is not None}
+    if archived is not None:
+        changes["archived_at"] = now if archived else None
+    Task.objects.filter(pk=task.pk).update(**changes)
+
+
 def document(version: TaskVersion) -> dict[str, Any]:
     """A version as the JSON that would define it again."""
     task = version.task

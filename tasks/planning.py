@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F, Max, Min
 
@@ -34,7 +34,7 @@ def plan(
     task: Task,
     *,
     now: datetime,
-    by: AbstractBaseUser | None = None,
+    by: User | None = None,
     input: Any = None,
     title: str = "",
     note: str = "",

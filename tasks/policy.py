@@ -14,6 +14,7 @@ from typing import Any, Self
 
 SIZE = re.compile(r"(\d{1,12})\s*(Ki|Mi|Gi)?")
 UNITS = {None: 1, "": 1, "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3}
+LONGEST_WORD = 200
 HOST = re.compile(r"[A-Za-z0-9.-]{1,253}:\d{1,5}")
 
 
@@ -166,6 +167,8 @@ class _Reader:
 
     def words(self, name: str) -> tuple[str, ...]:
         value = self.value.get(name, [])
-        if not isinstance(value, list | tuple) or not all(isinstance(word, str) and len(word) <= 200 for word in value):
+        if not isinstance(value, list | tuple) or not all(
+            isinstance(word, str) and len(word) <= LONGEST_WORD for word in value
+        ):
             raise Unacceptable(f"{self.pointer}/{name}", "must be a list of words")
         return tuple(value)

@@ -70,7 +70,7 @@ class Bell:
     def _ring(self, queue: str, times: int) -> None:
         try:
             self._publish(queue, times)
-        except Exception as error:  # noqa: BLE001 — Redis may fail in any way; the sweep rings again
+        except Exception as error:  # Redis may fail in any way; the sweep rings again
             logger.warning("no wake-up for queue %s, the sweep will ring: %s", queue, error)
             time.sleep(LEFT_ALONE_FOR)
 

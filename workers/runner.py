@@ -8,9 +8,10 @@ without Redis works.
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -170,9 +171,7 @@ class Card:
             message = next((line.text for line in reversed(batch.lines) if line.text.strip()), None)
             shows = message is not None and self._may_tell()
             insist(
-                lambda: transitions.log(
-                    self._claim, lines=rows, message=message if shows else None, now=timezone.now()
-                )
+                lambda: transitions.log(self._claim, lines=rows, message=message if shows else None, now=timezone.now())
             )
             self._message = None if shows else message or self._message
 
@@ -190,9 +189,7 @@ class Card:
             return
         fraction = self._progress.fraction if self._progress else None
         message = self._message if self._message is not None else self._progress.message if self._progress else ""
-        insist(
-            lambda: transitions.progress(self._claim, fraction=fraction, message=message, now=timezone.now())
-        )
+        insist(lambda: transitions.progress(self._claim, fraction=fraction, message=message, now=timezone.now()))
         self._progress = self._message = None
 
     def _may_tell(self) -> bool:
@@ -225,13 +222,21 @@ def conclude(
 
 
 def failed(teller: Teller, ended: Exit, limits: Limits) -> tuple[Category, dict[str, Any]] | None:
-    """How an attempt failed, or None where it did not. Pure."""
+    """How an attempt failed, or None where it did not. Pure; what we know best comes first."""
+    return _by_limits(ended, limits) or _by_words(teller, ended) or _by_exit(ended)
+
+
+def _by_limits(ended: Exit, limits: Limits) -> tuple[Category, dict[str, Any]] | None:
     if ended.cause == "timeout":
         message = f"It ran longer than its {limits.timeout_seconds:g} s (limits.timeout_seconds) and was ended."
         return Category.TIMEOUT, {"type": "TimedOut", "message": message}
     if ended.cause in EXHAUSTED:
         message = f"It {EXHAUSTED[ended.cause]} and was ended."
         return Category.RESOURCES, {"type": "ResourceExhausted", "message": message, "resource": ended.cause}
+    return None
+
+
+def _by_words(teller: Teller, ended: Exit) -> tuple[Category, dict[str, Any]] | None:
     if not ended.said_hello:
         message = f"The sandbox never came up. {ended.words}".strip()
         return Category.ENVIRONMENT, {"type": "EnvironmentFailed", "message": message}
@@ -239,8 +244,13 @@ def failed(teller: Teller, ended: Exit, limits: Limits) -> tuple[Category, dict[
         return Category.ERROR, teller.error
     if ended.violation:
         return Category.ERROR, {"type": "ProtocolError", "message": ended.violation}
+    return None
+
+
+def _by_exit(ended: Exit) -> tuple[Category, dict[str, Any]] | None:
     if ended.signal is not None:
-        message = f"The code was ended by signal {ended.signal}, which Runboard did not send."
+        name = signal.Signals(ended.signal).name if ended.signal in set(signal.Signals) else f"signal {ended.signal}"
+        message = f"The code was ended by {name}, which Runboard did not send."
         return Category.LOST, {"type": "RuntimeError", "message": message}
     if not ended.is_clean:
         return Category.ERROR, {"type": "RuntimeError", "message": f"The code ended with exit code {ended.code}."}
@@ -356,13 +366,12 @@ class Slots:
             self._run(claim)
 
 
-_of_this_process: Sequence[Slots] = []
+_of_this_process: list[Slots] = []
 
 
 def serve(slots: Slots) -> None:
     """These are the slots that this process's wake-ups wake."""
-    global _of_this_process
-    _of_this_process = [slots]
+    _of_this_process[:] = [slots]
 
 
 def wake() -> None:

@@ -3,7 +3,7 @@
 from executions.models.attempt import Attempt, Claim
 from executions.models.clock import clock, read_clock
 from executions.models.event import Event
-from executions.models.execution import Execution, new_id, next_number, rank_of, touched
+from executions.models.execution import Execution, ExecutionQuerySet, new_id, next_number, rank_of, touched
 from executions.models.log import LogChunk, LogLine, pack
 from executions.models.question import QUESTION_KINDS, Question
 from executions.models.step import Step
@@ -16,6 +16,7 @@ __all__ = [
     "Claim",
     "Event",
     "Execution",
+    "ExecutionQuerySet",
     "LogChunk",
     "LogLine",
     "Question",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 
 from django.conf import settings
 from django.db import connection, models
-from django.db.models import Count, F, Max, Q
+from django.db.models import BooleanField, Count, F, Func, Max, Q, Value
+from django.db.models.functions import Left
 from uuid_utils.compat import uuid7
 
 from executions.models.clock import clock
@@ -15,7 +18,10 @@ from executions.states import CLAIMABLE, FINAL, HELD, State, WaitingFor
 
 HEAD_STARTS = {"urgent": 600.0, "high": 300.0, "normal": 0.0, "low": -300.0}  # seconds a priority is ahead in its queue
 RESUMED_HEAD_START = 600.0
+NUMBER = re.compile(r"(?:EX-)?([0-9]{1,18})", re.IGNORECASE)
 BULKY = ("input", "output", "error")  # never read for a card
+UNSEEN = ("task__description", "task_version__source", "task_version__input_schema", "task_version__output_schema")
+OUTPUT_BEGINS = 120  # characters of an output that a card shows
 
 
 def new_id() -> uuid.UUID:
@@ -29,8 +35,12 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
         return self.defer(*BULKY)
 
     def for_cards(self) -> ExecutionQuerySet:
-        """What a card shows: nothing bulky but the error, and what its links name."""
-        return self.defer("input", "output").select_related("task", "task_version", "owner")
+        """What a card shows: nothing bulky but the error, of the output its beginning, and what its links name."""
+        return (
+            self.defer("input", "output", *UNSEEN)
+            .annotate(output_begins=Left("output", OUTPUT_BEGINS))
+            .select_related("task", "task_version")
+        )
 
     def held_by(self, worker: str) -> ExecutionQuerySet:
         return self.filter(worker=worker, state__in=HELD)
@@ -48,6 +58,33 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
     def expired(self, *, before: object) -> ExecutionQuerySet:
         return self.filter(state__in=HELD, lease_until__lt=before)
+
+    def waiting_in(self, queues: Sequence[str]) -> dict[str, int]:
+        """How many executions wait for a slot in each of these queues, due or not."""
+        rows = self.filter(state__in=CLAIMABLE, queue__in=queues).order_by().values("queue").annotate(n=Count("pk"))
+        return {row["queue"]: row["n"] for row in rows}
+
+    def matching(self, text: str) -> ExecutionQuerySet:
+        """What a person searches by: an id, a number (1042 or EX-1042), a part of the title or of the task's name."""
+        with suppress(ValueError):
+            return self.filter(pk=uuid.UUID(text))
+        named = Q(title__icontains=text) | Q(task__slug__icontains=text)
+        number = NUMBER.fullmatch(text.strip())
+        return self.filter(named | Q(number=int(number[1])) if number else named)
+
+    def labelled(self, label: str) -> ExecutionQuerySet:
+        """Those that carry a label."""
+        if connection.features.supports_json_field_contains:
+            return self.filter(labels__contains=[label])
+        return self.filter(InJsonList(F("labels"), Value(label)))
+
+
+class InJsonList(Func):
+    """Whether a text is one of a JSON list, where the database knows no `contains` for JSON."""
+
+    template = "EXISTS (SELECT 1 FROM json_each(%(expressions)s))"
+    arg_joiner = ") WHERE value = ("
+    output_field = BooleanField()
 
 
 class Execution(models.Model):

@@ -6,10 +6,11 @@ and changes nothing. How a move is made: `moving`; the verbs: `submitting`, `own
 and, for workers themselves, `presence`.
 """
 
+from executions.models import Claim
 from executions.retry import Category
 from executions.transitions.answering import answer, cancel, fire
 from executions.transitions.ending import complete, fail, reject, stopped
-from executions.transitions.moving import Claim, Refused, Stale
+from executions.transitions.moving import Refused, Stale
 from executions.transitions.owning import claim, reclaim, release, renew, start
 from executions.transitions.presence import beat, drain, enlist, retire, serve
 from executions.transitions.submitting import Submission, submit

@@ -22,6 +22,7 @@ from tasks.schema import Invalid
 from tasks.sdk.canonical import encode
 
 LONGEST_NOTE = 10_000
+LONGEST_TOLD = 10_000  # bytes of an answer that its event repeats
 
 
 @verb
@@ -101,7 +102,7 @@ def _answer(question: Question, execution: Execution, value: Any, *, now: dateti
 
 def _shown(value: Any) -> Any:
     """An answer as history tells it; a long one stands with its question."""
-    return value if len(encode(value)) <= 10_000 else "… see the question"
+    return value if len(encode(value)) <= LONGEST_TOLD else "… see the question"
 
 
 def _closed(question: Question) -> str:

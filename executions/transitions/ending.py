@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from executions.models import Attempt, Execution, Question
+from executions.models import Attempt, Claim, Execution, Question
 from executions.retry import Again, Category, GiveUp, Spent, decide
 from executions.states import HELD, Reason, State
-from executions.transitions.moving import Claim, by_claim, held, move, resumed, stale, verb
+from executions.transitions.moving import by_claim, held, move, resumed, stale, verb
 from tasks.policy import RetryPolicy
 from tasks.sdk.canonical import encode
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import wraps
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Case, F, QuerySet, Value, When
 
 from executions import events
-from executions.models import Claim, Execution, rank_of, touched
+from executions.models import Claim, Execution, ExecutionQuerySet, rank_of, touched
 from executions.states import FINAL, HELD, MOVES, PHASES, Reason, State, allowed_verbs, phase
 
 P = ParamSpec("P")
@@ -48,7 +48,7 @@ def verb(do: Callable[P, T]) -> Callable[P, T]:
         except Refused as refused:
             if refused.about is not None:
                 by = args[0].actor if args and isinstance(args[0], Claim) else str(kwargs["actor"])
-                _record_refusal(refused, do.__name__, now=kwargs["now"], actor=by)
+                _record_refusal(refused, do.__name__, now=cast(datetime, kwargs["now"]), actor=by)
             raise
 
     return run
@@ -100,7 +100,7 @@ def note(
     return execution
 
 
-def held(claim: Claim) -> QuerySet[Execution]:
+def held(claim: Claim) -> ExecutionQuerySet:
     """The row this claim still holds, or no row."""
     return Execution.objects.filter(token=claim.token, state__in=HELD)
 

@@ -16,11 +16,11 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
-from executions.models import Attempt, Execution, clock
+from executions.models import Attempt, Claim, Execution, clock
 from executions.retry import Category
 from executions.states import CLAIMABLE, HELD, Reason, State
 from executions.transitions.ending import close_attempt, follow
-from executions.transitions.moving import Claim, by_claim, move, resumed, verb
+from executions.transitions.moving import by_claim, move, resumed, verb
 
 
 @verb

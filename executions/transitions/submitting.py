@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from executions import events
@@ -49,7 +49,7 @@ def submit(
     input: Any,
     now: datetime,
     actor: str,
-    owner: AbstractBaseUser | None = None,
+    owner: User | None = None,
     plan: Plan | None = None,
     idempotency_key: str | None = None,
     **wish: Any,
@@ -141,7 +141,7 @@ def _create(
     text: str,
     *,
     now: datetime,
-    owner: AbstractBaseUser | None,
+    owner: User | None,
     plan: Plan | None,
     key: str | None,
     actor: str,

@@ -14,10 +14,10 @@ from typing import Any
 from django.db.models import F
 
 from executions import events
-from executions.models import Execution, LogChunk, Question, Step, Timer, pack, touched
+from executions.models import Claim, Execution, LogChunk, Question, Step, Timer, pack, touched
 from executions.states import Reason, State, WaitingFor
 from executions.transitions.ending import close_attempt
-from executions.transitions.moving import Claim, Refused, by_claim, held, note, stale, verb
+from executions.transitions.moving import Refused, by_claim, held, note, stale, verb
 from tasks.sdk.canonical import encode
 
 MOST_STEPS = 10_000

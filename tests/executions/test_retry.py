@@ -1,5 +1,7 @@
 """Try again? When?"""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,8 +12,8 @@ from tasks.policy import RetryPolicy
 RETRYABLE = {"type": "Retryable", "message": "503", "retryable": True}
 
 
-def follows(category: Category, error: dict, **how) -> Again | GiveUp:
-    given = {"policy": RetryPolicy(), "spent": Spent(), "chance": 0.5, **how}
+def follows(category: Category, error: dict[str, Any], **how: Any) -> Again | GiveUp:
+    given: dict[str, Any] = {"policy": RetryPolicy(), "spent": Spent(), "chance": 0.5, **how}
     return decide(category, error, **given)
 
 

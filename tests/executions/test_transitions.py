@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
@@ -164,7 +165,7 @@ class TestAttempt:
 
     def test_a_step_is_recorded_once(self) -> None:
         claim = run(make_execution())
-        step = {"key": "a", "occurrence": 0, "input_hash": "", "value": 1, "seconds": 0.0}
+        step: dict[str, Any] = {"key": "a", "occurrence": 0, "input_hash": "", "value": 1, "seconds": 0.0}
         transitions.step(claim, **step, now=timezone.now())
         with pytest.raises(Refused, match="recorded already"):
             transitions.step(claim, **step, now=timezone.now())
@@ -242,7 +243,14 @@ class TestLosses:
         assert fresh(execution).losses == 0
 
     def test_the_next_life_of_a_worker_takes_back_at_once(self) -> None:
-        life = {"host": "h", "pid": 1, "slots": 1, "queues": ["default"], "labels": {}, "offers": ["python"]}
+        life: dict[str, Any] = {
+            "host": "h",
+            "pid": 1,
+            "slots": 1,
+            "queues": ["default"],
+            "labels": {},
+            "offers": ["python"],
+        }
         life |= {"sandbox": "bwrap", "sandbox_problem": ""}
         first = transitions.enlist("w1", **life, now=timezone.now())
         execution = make_execution()
@@ -323,7 +331,7 @@ class TestQuestion:
             ({"kind": "form", "schema": NEEDS_NAME}, {}, {"name": "x"}),
         ],
     )
-    def test_a_wrong_answer_changes_nothing(self, asked: dict, wrong: object, right: object) -> None:
+    def test_a_wrong_answer_changes_nothing(self, asked: dict[str, Any], wrong: object, right: object) -> None:
         execution = make_execution()
         transitions.ask(run(execution), asked=a_question(**asked), now=timezone.now())
         pk = Question.objects.get().pk
@@ -421,7 +429,7 @@ class TestTheDatabaseKeepsIt:
         execution = make_execution(state=State.COMPLETED)
         for change in (
             lambda: Event.objects.filter(execution=execution).update(kind="noted"),
-            lambda: Event.objects.filter(execution=execution)._raw_delete("default"),
+            lambda: Event.objects.filter(execution=execution)._raw_delete("default"),  # type: ignore[attr-defined,no-untyped-call]
         ):
             with pytest.raises((DatabaseError, IntegrityError)), transaction.atomic():
                 change()

@@ -1,6 +1,7 @@
 """Why is this not moving? One sentence, from the same facts that the claim goes by."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -14,8 +15,15 @@ from tests.make import an_error, begin, claim_for, make_execution, make_task
 pytestmark = pytest.mark.django_db
 
 
-def enlist(**changes: object) -> None:
-    life = {"host": "h", "pid": 1, "slots": 1, "queues": ["default"], "labels": {}, "offers": ["python"]}
+def enlist(**changes: Any) -> None:
+    life: dict[str, Any] = {
+        "host": "h",
+        "pid": 1,
+        "slots": 1,
+        "queues": ["default"],
+        "labels": {},
+        "offers": ["python"],
+    }
     life |= {"sandbox": "bwrap", "sandbox_problem": "", **changes}
     transitions.enlist("w1", **life, now=timezone.now())
 
@@ -81,9 +89,9 @@ def test_what_moves_or_has_ended_has_no_reason(state: State) -> None:
     assert execution.pk not in waiting.reasons([execution])
 
 
-def test_a_page_of_cards_asks_little(django_assert_max_num_queries: object) -> None:
+def test_a_page_of_cards_asks_little(django_assert_max_num_queries: Any) -> None:
     enlist()
     task = make_task()
     rows = [make_execution(task) for _ in range(20)]
-    with django_assert_max_num_queries(3):  # type: ignore[operator]
+    with django_assert_max_num_queries(3):
         assert len(waiting.reasons(rows)) == 20

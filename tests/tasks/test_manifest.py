@@ -99,7 +99,10 @@ def test_members_that_ask_for_nothing_are_accepted() -> None:
         ({"retry": {"max_retries": True}}, "/retry/max_retries"),
         ({"retry": []}, "/retry"),
         ({"security": {"level": "TOP"}}, "/security/level"),
-        ({"kind": "action", "runtime": "", "source": "", "handler": "a", "security": {"level": "HIGH"}}, "/security/level"),
+        (
+            {"kind": "action", "runtime": "", "source": "", "handler": "a", "security": {"level": "HIGH"}},
+            "/security/level",
+        ),
         ({"kind": "action", "handler": ""}, "/handler"),
         ({"handler": "a.b"}, "/handler"),
     ],

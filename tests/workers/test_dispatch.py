@@ -39,7 +39,9 @@ def test_without_workers_one_wake_up_waits(redis: Any) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("state", "is_due", "rings"), [("pending", True, 1), ("pending", False, 0), ("running", True, 0)])
+@pytest.mark.parametrize(
+    ("state", "is_due", "rings"), [("pending", True, 1), ("pending", False, 0), ("running", True, 0)]
+)
 def test_only_what_can_be_claimed_now_rings(
     monkeypatch: pytest.MonkeyPatch, state: str, is_due: bool, rings: int
 ) -> None:

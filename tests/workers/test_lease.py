@@ -9,10 +9,9 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from executions import transitions
+from executions import queries, transitions
 from executions.models import Execution
 from tests.make import begin, claim_for, make_execution
-from workers import lease
 from workers.lease import Hold, Keeper
 
 
@@ -61,7 +60,7 @@ def test_a_lease_is_renewed_as_long_as_it_is_kept() -> None:
     assert first
     keeper = Keeper(lease=timedelta(seconds=0.4))
     with keeper.keep(claim, tick=lambda: None) as hold:
-        until(lambda: Execution.objects.get().lease_until > first)
+        until(lambda: Execution.objects.filter(lease_until__gt=first).exists())
         assert not hold.is_lost
 
 
@@ -82,7 +81,7 @@ def test_without_the_database_it_freezes_and_goes_on_when_it_still_owns(monkeypa
     claim = claim_for(make_execution())
     begin(claim)
     away = [True]
-    renew, holding = transitions.renew, lease.queries.holding
+    renew, holding = transitions.renew, queries.holding
 
     def flaky(real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any) -> Any:
@@ -92,8 +91,8 @@ def test_without_the_database_it_freezes_and_goes_on_when_it_still_owns(monkeypa
 
         return call
 
-    monkeypatch.setattr(lease.transitions, "renew", flaky(renew))
-    monkeypatch.setattr(lease.queries, "holding", flaky(holding))
+    monkeypatch.setattr("workers.lease.transitions.renew", flaky(renew))
+    monkeypatch.setattr("workers.lease.queries.holding", flaky(holding))
     sandbox = Watched()
     with Keeper(lease=timedelta(seconds=0.6)).keep(claim, tick=lambda: None) as hold:
         hold.take(sandbox)  # type: ignore[arg-type]

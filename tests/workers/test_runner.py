@@ -155,7 +155,9 @@ def test_an_output_counts_only_with_a_clean_end() -> None:
 
 def test_the_first_output_and_the_first_error_win() -> None:
     assert run(Scripted(Hello("python"), Output(1), Output(2))).output == "1"
-    failed = run(Scripted(Hello("python"), Error("A", "first"), Error("B"), ended=Exit(1, None, "", True, "")), slug="b")
+    failed = run(
+        Scripted(Hello("python"), Error("A", "first"), Error("B"), ended=Exit(1, None, "", True, "")), slug="b"
+    )
     assert error_of(failed)["message"] == "first"
 
 
@@ -251,7 +253,7 @@ def test_slots_are_never_exceeded_and_take_until_nothing_is_due() -> None:
 def test_insisting_outlives_a_broken_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     from django.db import OperationalError
 
-    monkeypatch.setattr(runner.time, "sleep", lambda _: None)
+    monkeypatch.setattr("workers.runner.time.sleep", lambda _: None)
     answers = iter([OperationalError("gone"), OperationalError("still gone"), None])
 
     def say() -> str:
@@ -260,5 +262,3 @@ def test_insisting_outlives_a_broken_connection(monkeypatch: pytest.MonkeyPatch)
         return "heard"
 
     assert runner.insist(say) == "heard"
-
-

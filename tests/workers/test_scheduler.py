@@ -109,7 +109,7 @@ def test_a_database_that_was_away_starts_the_wait_again(monkeypatch: pytest.Monk
         raise OperationalError("gone")
 
     monkeypatch.setattr(scheduler, "sweep", away)
-    monkeypatch.setattr(scheduler.connection, "close", lambda: None)
+    monkeypatch.setattr("workers.scheduler.connection.close", lambda: None)
     ticking.tick()
     assert ticking.healthy_since is None
 
