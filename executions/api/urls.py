@@ -1,0 +1,22 @@
+"""Addresses under /api/v1/ that are about what happened."""
+
+from django.urls import path
+
+from executions.api import executions, parts, questions, queues
+
+urlpatterns = [
+    path("executions/", executions.Executions.as_view()),
+    path("executions/batch/", executions.ExecutionsBatch.as_view()),
+    path("executions/<uuid:pk>/", executions.held_until_final(executions.OneExecution.as_view())),
+    path("executions/<uuid:pk>/events/", parts.Events.as_view()),
+    path("executions/<uuid:pk>/logs/", parts.Logs.as_view()),
+    path("executions/<uuid:pk>/steps/", parts.Steps.as_view()),
+    path("executions/<uuid:pk>/questions/", parts.Questions.as_view()),
+    path("executions/<uuid:pk>/children/", parts.Children.as_view()),
+    path("executions/<uuid:pk>/attempts/", parts.Attempts.as_view()),
+    path("executions/<uuid:pk>/cancel/", executions.CancelExecution.as_view()),
+    path("questions/", questions.Questions.as_view()),
+    path("questions/<uuid:pk>/", questions.OneQuestion.as_view()),
+    path("questions/<uuid:pk>/answer/", questions.AnswerQuestion.as_view()),
+    path("queues/", queues.Queues.as_view()),
+]

@@ -1,0 +1,191 @@
+"""Tasks and their versions. A task is defined by the document that `tasks.manifest` reads; a version never changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import F, QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tasks import manifest
+from tasks.api.fields import LONG, Moment, OneOf, Strict, Text
+from tasks.api.resource import Resource, created, found
+from tasks.models import KINDS, PRIORITIES, Task, TaskVersion
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {}})
+class Members(serializers.DictField):
+    """An object whose members `tasks.manifest` and `tasks.policy` read."""
+
+
+class Definition(serializers.Serializer[Any]):
+    """What a task is defined by."""
+
+    slug = serializers.SlugField(max_length=100)
+    title = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    description = serializers.CharField(required=False, allow_blank=True, max_length=LONG)
+    kind = OneOf(KINDS, required=False)
+    runtime = serializers.CharField(required=False, allow_blank=True, help_text="Of a script: python or shell.")
+    source = serializers.CharField(  # type: ignore[assignment]
+        required=False, allow_blank=True, help_text="Of a script: its text."
+    )
+    handler = serializers.CharField(required=False, allow_blank=True, help_text="Of an action: its registered name.")
+    input_schema = Members(required=False, help_text="JSON Schema 2020-12.")
+    output_schema = Members(required=False, help_text="JSON Schema 2020-12.")
+    queue = serializers.CharField(required=False)
+    priority = OneOf(PRIORITIES, required=False)
+    environment = serializers.CharField(required=False, allow_blank=True)
+    agent = serializers.CharField(required=False, allow_blank=True)
+    team = serializers.CharField(required=False, allow_blank=True)
+    labels = serializers.ListField(child=serializers.CharField(), required=False)
+    touches = serializers.ListField(child=serializers.CharField(), required=False)
+    retry = Members(required=False)
+    limits = Members(required=False)
+    timeouts = Members(required=False)
+    security = Members(required=False)
+    environment_variables = Members(required=False)
+
+
+class NextDefinition(Definition):
+    """What the next version of a task is defined by; title and description stay where they are not given."""
+
+    slug = serializers.SlugField(max_length=100, required=False)
+
+
+@extend_schema_serializer(component_name="TaskVersion")
+class VersionRow(Definition):
+    """A task in one of its versions."""
+
+    version = serializers.IntegerField()
+    created_at = Moment()
+    created_by = serializers.CharField()
+
+
+@extend_schema_serializer(component_name="Task")
+class TaskWhole(VersionRow):
+    """A task in its newest version."""
+
+    archived_at = Moment(allow_null=True)
+
+
+class TaskRow(serializers.Serializer[Task]):
+    """A task as lists show it: without its source and schemas."""
+
+    slug = serializers.CharField()
+    title = serializers.CharField()
+    description = serializers.CharField()
+    version = serializers.IntegerField(source="latest.number")
+    kind = OneOf(KINDS, source="latest.kind")
+    runtime = serializers.CharField(source="latest.runtime")
+    queue = serializers.CharField(source="latest.queue")
+    priority = OneOf(PRIORITIES, source="latest.priority")
+    environment = serializers.CharField(source="latest.environment")
+    agent = serializers.CharField(source="latest.agent")
+    team = serializers.CharField(source="latest.team")
+    labels = serializers.ListField(child=serializers.CharField(), source="latest.labels")
+    created_at = Moment()
+    archived_at = Moment(allow_null=True)
+
+
+class Rename(Strict):
+    title = Text(required=False)
+    description = Text(required=False, allow_blank=True, max_length=LONG)
+    archived = serializers.BooleanField(required=False, help_text="false brings an archived task back.")
+
+
+class Filters(Strict):
+    archived = serializers.BooleanField(required=False, default=False, help_text="Those that were archived instead.")
+
+
+class Tasks(Resource):
+    scopes = {"GET": "read", "POST": "define"}
+    keyset = ("slug",)
+
+    @extend_schema(parameters=[Filters], responses=TaskRow(many=True))
+    def get(self, request: Request) -> Response:
+        """The task library, by slug."""
+        archived: bool = self.asked(Filters)["archived"]
+        rows = Task.objects.filter(latest__isnull=False, archived_at__isnull=not archived)
+        bulky = ("source", "input_schema", "output_schema")
+        return self.page(rows.select_related("latest").defer(*(f"latest__{name}" for name in bulky)), TaskRow)
+
+    @extend_schema(request=Definition, responses={201: TaskWhole})
+    def post(self, request: Request) -> Response:
+        """Define a task: its version 1."""
+        version = manifest.define(self.document(), now=timezone.now(), by=self.principal.actor)
+        return created(told(version))
+
+
+class OneTask(Resource):
+    scopes = {"GET": "read", "PATCH": "define", "DELETE": "define"}
+
+    @extend_schema(responses=TaskWhole)
+    def get(self, request: Request, slug: str) -> Response:
+        """A task, as the document that would define it again."""
+        return Response(newest(slug))
+
+    @extend_schema(request=Rename, responses={200: TaskWhole})
+    def patch(self, request: Request, slug: str) -> Response:
+        """Change what a task is called, or bring it back; what it does is changed by a new version."""
+        changes = self.sent(Rename, partial=True)
+        manifest.amend(one(slug), now=timezone.now(), **changes)
+        return Response(newest(slug))
+
+    @extend_schema(responses={200: TaskWhole})
+    def delete(self, request: Request, slug: str) -> Response:
+        """Archive a task: it leaves the library and runs no more; its history stays."""
+        manifest.amend(one(slug), now=timezone.now(), archived=True)
+        return Response(newest(slug))
+
+
+class Versions(Resource):
+    scopes = {"GET": "read", "POST": "define"}
+    keyset = ("-number",)
+    few = 20
+
+    @extend_schema(responses=VersionRow(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """The versions of a task, the newest first."""
+        rows = self.rows(TaskVersion.objects.filter(task=one(slug)).select_related("task"))
+        return self.get_paginated_response([told(version) for version in rows])
+
+    @extend_schema(request=NextDefinition, responses={201: TaskWhole})
+    def post(self, request: Request, slug: str) -> Response:
+        """Give a task its next version; executions under way keep theirs."""
+        version = manifest.add_version(one(slug), self.document(), now=timezone.now(), by=self.principal.actor)
+        return created(told(version))
+
+
+class OneVersion(Resource):
+    scopes = {"GET": "read"}
+
+    @extend_schema(responses=VersionRow)
+    def get(self, request: Request, slug: str, number: int) -> Response:
+        """A task as it was in one version."""
+        versions = TaskVersion.objects.filter(task=one(slug)).select_related("task")
+        return Response(told(found(versions, f"version of “{slug}” with the number", number=number)))
+
+
+def one(slug: str) -> Task:
+    return found(Task.objects.all(), "task", slug=slug)
+
+
+def newest(slug: str) -> dict[str, Any]:
+    versions: QuerySet[TaskVersion] = TaskVersion.objects.filter(task__latest=F("pk")).select_related("task")
+    return told(found(versions, "task", task__slug=slug))
+
+
+def told(version: TaskVersion) -> dict[str, Any]:
+    """A version as the document that would define it again, and when it was made."""
+    body = {
+        **manifest.document(version),
+        "version": version.number,
+        "created_at": version.created_at,
+        "created_by": version.created_by,
+        "archived_at": version.task.archived_at,
+    }
+    return dict(TaskWhole(body).data)
