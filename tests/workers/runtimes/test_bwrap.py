@@ -274,7 +274,9 @@ def test_the_clock_ends_an_attempt(play: Play) -> None:
 
 
 def test_the_clock_runs_on_while_nobody_listens(bwrap: Runtime) -> None:
-    sandbox = bwrap.prepare(order("print('up', flush=True)\nimport time\ntime.sleep(60)", limits=Limits(timeout_seconds=0.3)))
+    sandbox = bwrap.prepare(
+        order("print('up', flush=True)\nimport time\ntime.sleep(60)", limits=Limits(timeout_seconds=0.3))
+    )
     frames = sandbox.frames()
     assert isinstance(next(frames), Hello)
     deadline = time.monotonic() + 10

@@ -68,7 +68,13 @@ runboard step missing -- no-such-program; echo "code $?"
 """
     played = play(source, runtime="shell")
     assert [(step.key, step.occurrence) for step in played.all(Step)] == [("try", 0)]
-    assert [line.text for line in played.lines if line.stream == "stdout"] == ["half", "code 3", "", "code 0", "code 127"]
+    assert [line.text for line in played.lines if line.stream == "stdout"] == [
+        "half",
+        "code 3",
+        "",
+        "code 0",
+        "code 127",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +93,7 @@ runboard step missing -- no-such-program; echo "code $?"
     ],
 )
 def test_a_wrong_call_is_told_and_breaks_nothing(play: Play, command: str, code: int, words: str) -> None:
-    played = play(f"{command}\necho \"code $?\"\nrunboard output '\"fine\"'", runtime="shell")
+    played = play(f'{command}\necho "code $?"\nrunboard output \'"fine"\'', runtime="shell")
     assert played.output == "fine"
     assert words in played.text
     assert f"code {code}" in played.text
@@ -120,7 +126,9 @@ def test_a_cancel_reaches_the_script_and_what_it_started(play: Play) -> None:
 
 
 def test_what_a_script_leaves_running_ends_with_it(play: Play) -> None:
-    played = play("(trap '' TERM HUP; setsid sleep 60) & echo started", runtime="shell", limits=Limits(timeout_seconds=20))
+    played = play(
+        "(trap '' TERM HUP; setsid sleep 60) & echo started", runtime="shell", limits=Limits(timeout_seconds=20)
+    )
     assert played.text == "started"
     assert played.exit.is_clean
     assert played.seconds < 5
