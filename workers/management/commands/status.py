@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +31,11 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def lives(pid: int) -> bool:
+    """Whether there is such a process; one that has ended and that nobody has taken note of yet (Z) is none."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
         return False
-    except PermissionError:
-        return True
-    return True
 
 
 def table(status: dict[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 import argparse
 import socket
+import warnings
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -20,6 +21,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         pulse.start()
+        # Its reason to warn is pickle, which we refuse; code of authors runs in sandboxes, whoever we are.
+        warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
         presence.work(name=options["name"], queues=options["queues"], slots=options["slots"], labels=options["labels"])
 
 
