@@ -44,6 +44,8 @@ def main(modules: list[str]) -> None:
 
 def _attempt(line: Channel, actions: Actions) -> int:
     start = line.receive()
+    while start["t"] != "start":  # a cancel that came too late for the attempt before
+        start = line.receive()
     run = Run(line, start, input=load(start["input"]), memo=load(start["memo"]) or [])
     adopt(run)
     os.environ.update(start.get("variables") or {})
