@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 
 from executions.models import Claim, Execution, LogChunk, LogLine, Question, Step, Timer, Worker, clock, read_clock
 from executions.states import CLAIMABLE, HELD, PHASES
@@ -73,6 +73,12 @@ def work(claim: Claim) -> Work:
         input_schema=version.input_schema,
         output_schema=version.output_schema,
     )
+
+
+def brief(pk: UUID) -> dict[str, Any]:
+    """Where an execution is and how it ended, in plain values, with the number of its recorded steps."""
+    names = ("state", "attempt", "finished_at", "output", "error")
+    return Execution.objects.annotate(recorded=Count("steps")).values(*names, "recorded").get(pk=pk)
 
 
 def holding(claims: Iterable[Claim]) -> dict[UUID, str]:
@@ -176,6 +182,17 @@ def lines(execution_id: UUID, *, after: int = 0, limit: int = 500) -> list[LogLi
 def workers() -> list[Worker]:
     """Workers that ever served, the living first."""
     return sorted(Worker.objects.all(), key=lambda worker: (not worker.is_living, worker.name))
+
+
+def at_work() -> list[Execution]:
+    """Executions that a worker holds now, as cards, the one that began first in front."""
+    return list(Execution.objects.for_cards().filter(state__in=HELD).order_by("started_at", "id"))
+
+
+def waiting_since() -> dict[str, tuple[int, datetime]]:
+    """By queue: how many wait for a slot, and since when the first of those that never ran does."""
+    rows = Execution.objects.filter(state__in=CLAIMABLE).order_by().values("queue")
+    return {row["queue"]: (row["n"], row["since"]) for row in rows.annotate(n=Count("pk"), since=Min("created_at"))}
 
 
 def _recorded(pk: UUID) -> tuple[Recorded, ...]:

@@ -1,3 +1,11 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from tasks import views
+
+pages = [
+    path("tasks/", views.library, name="library"),
+]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include((pages, "tasks"))),
+    path("api/v1/", include("tasks.api.urls")),
+]

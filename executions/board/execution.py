@@ -1,0 +1,187 @@
+"""One execution's page: where it stands, what it did, what it asks, what it made of its input; and stopping it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
+from django.db.models.functions import Length, Substr
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from executions import queries, transitions, waiting
+from executions.board import failure, values
+from executions.board.asking import Tried, asked
+from executions.board.course import TURNS, time_bar, timeline
+from executions.board.log import tail
+from executions.board.people import asking, may
+from executions.board.wording import happening, look, plural
+from executions.models import Attempt, Event, Execution
+from executions.states import PHASES, State, allowed_verbs
+from executions.transitions import Refused
+
+MOST_ATTEMPTS = 20
+MOST_STEPS = 50
+MOST_EVENTS = 40
+EVENTS_A_PAGE = 200
+FAILED = PHASES["failed"]
+
+
+@require_safe
+@login_required
+def execution(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """The page."""
+    return page(request, pk)
+
+
+@require_safe
+@login_required
+def live(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """What changes on the page while it is open: each part by its id."""
+    found = get_object_or_404(_rows(), pk=pk)
+    return render(request, "executions/live.html", _about(request, found, now=timezone.now()))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Asks whether it should stop, and stops it."""
+    found = get_object_or_404(Execution.objects.for_cards(), pk=pk)
+    if request.method != "POST":
+        return render(request, "executions/cancel.html", {"execution": found, "look": look(found)})
+    principal = asking(request, scope="cancel")
+    try:
+        transitions.cancel(pk, now=timezone.now(), actor=principal.actor, reason=request.POST.get("reason", "")[:500])
+    except Refused as refused:
+        return page(request, pk, refused=refused.message, status=409)
+    return redirect("execution", pk=pk)
+
+
+@require_safe
+@login_required
+def value(request: HttpRequest, pk: UUID, name: str) -> HttpResponse:
+    """Input, output or error as a file."""
+    found = get_object_or_404(Execution.objects.only("number", name), pk=pk)
+    response = HttpResponse(getattr(found, name) or "null", content_type="application/json")
+    response["Content-Disposition"] = f'attachment; filename="{found}-{name}.json"'
+    return response
+
+
+@require_safe
+@login_required
+def events(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """All of its history, the newest first."""
+    found = get_object_or_404(Execution.objects.for_cards(), pk=pk)
+    before = request.GET.get("before", "")
+    rows = Event.objects.filter(execution=pk).order_by("-seq")
+    if before.isascii() and before.isdigit():
+        rows = rows.filter(seq__lt=before)
+    happenings = [happening(event) for event in rows[: EVENTS_A_PAGE + 1]]
+    context = {
+        "execution": found,
+        "happenings": happenings[:EVENTS_A_PAGE],
+        "next": happenings[EVENTS_A_PAGE - 1].seq if len(happenings) > EVENTS_A_PAGE else None,
+    }
+    return render(request, "executions/events.html", context)
+
+
+def page(
+    request: HttpRequest, pk: UUID, *, tried: Tried | None = None, refused: str = "", status: int = 200
+) -> HttpResponse:
+    """The page; with an answer that was tried and not taken, or with why something was refused."""
+    since = queries.present()
+    found = get_object_or_404(_rows(), pk=pk)
+    context = {
+        **_about(request, found, now=timezone.now(), tried=tried),
+        "since": since.isoformat(),
+        "refused": refused,
+        "lines": tail(found),
+        "lines_told": plural(found.last_line, "line"),
+    }
+    return render(request, "executions/execution.html", context, status=status)
+
+
+def _rows() -> QuerySet[Execution]:
+    """An execution with the beginning of its input and output, however large they are."""
+    return (
+        Execution.objects.defer("input", "output")
+        .select_related("task", "task_version", "owner")
+        .annotate(
+            input_head=Substr("input", 1, values.MOST_TEXT),
+            input_length=Length("input"),
+            output_head=Substr("output", 1, values.MOST_TEXT),
+            output_length=Length("output"),
+        )
+    )
+
+
+def _about(request: HttpRequest, found: Execution, *, now: datetime, tried: Tried | None = None) -> dict[str, Any]:
+    """What the parts of the page tell."""
+    attempts = list(found.attempts.order_by("-number")[:MOST_ATTEMPTS])[::-1]
+    steps = list(found.steps.defer("value").order_by("-id")[:MOST_STEPS])[::-1]
+    questions = list(found.questions.all())
+    newest = list(found.events.order_by("-seq")[:MOST_EVENTS])
+    turns = found.events.filter(kind__in=TURNS).order_by("seq")
+    steps_count = found.steps.count() if len(steps) == MOST_STEPS else len(steps)
+    return {
+        "execution": found,
+        "look": look(found),
+        "why": waiting.reasons([found]).get(found.pk),
+        "may_cancel": "cancel" in allowed_verbs(found.state) and may(request, "cancel"),
+        "time": time_bar(found, turns, now=now),
+        "timeline": timeline(found, attempts, steps, questions, now=now),
+        "attempts": attempts,
+        "compared_attempts": failure.side_by_side(attempts[-5:]) if len(attempts) > 1 else [],
+        "attempts_compared": attempts[-5:],
+        "steps": steps,
+        "steps_count": steps_count,
+        "steps_left_out": steps_count - len(steps),
+        "happenings": [happening(event) for event in newest],
+        "asked": [
+            asked(question, now=now, tried=tried if tried and tried.question.pk == question.pk else None)
+            for question in questions
+        ],
+        "values": list(_values(found)),
+        **_failed(found, attempts),
+    }
+
+
+def _values(found: Any) -> list[values.Shown]:
+    """Input, and output where there is one."""
+    shown = [values.shown("input", "Input", found.input_head, characters=found.input_length)]
+    if found.output_head is not None:
+        shown.append(values.shown("output", "Output", found.output_head, characters=found.output_length))
+    return shown
+
+
+def _failed(found: Execution, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """Why it failed and how it went when it went well; or the error after which it is tried again."""
+    if found.state not in FAILED:
+        error = failure.told(failure.read(found)) if found.error and found.state != State.COMPLETED else ""
+        return {"last_error": error}
+    good = _last_good(found)
+    return {"failure": failure.failure(found), "good": good, "rows": _compared(found, good, attempts) if good else []}
+
+
+def _last_good(found: Execution) -> Execution | None:
+    """The last run of the same task that completed."""
+    rows: QuerySet[Any] = _rows().filter(task=found.task_id, state=State.COMPLETED)
+    good: Execution | None = rows.order_by("-finished_at").first()
+    return good
+
+
+def _compared(found: Any, good: Any, attempts: Sequence[Attempt]) -> list[failure.Row]:
+    worked = _worked(list(good.attempts.all())), _worked(attempts)
+    return failure.compared(found, good, worked=worked, inputs=(good.input_head, found.input_head))
+
+
+def _worked(attempts: Sequence[Attempt]) -> float:
+    """Seconds that attempts took, those that have ended."""
+    lengths = (attempt.finished_at - attempt.claimed_at for attempt in attempts if attempt.finished_at)
+    return sum(lengths, timedelta()).total_seconds()

@@ -1,0 +1,148 @@
+"""Who does the work: workers with their slots and what runs in them, and queues with what waits in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from executions import queries
+from executions.durations import ago, duration
+
+if TYPE_CHECKING:
+    from executions.models import Execution, Worker
+
+MOST_SLOTS = 16  # drawn one by one
+NAMED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place for one execution; `word` says what it is without one: free, closed, unknown."""
+
+    execution: Execution | None
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """One worker as the page shows it; `why` says what is the matter, where something is."""
+
+    worker: Worker
+    s: str
+    icon: str
+    word: str
+    slots: tuple[Slot, ...]
+    more: int
+    seen: str
+    up: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One queue: what works in it, what may, and what waits."""
+
+    name: str
+    served_by: str
+    working: int
+    slots: int
+    waiting: int
+    oldest: str
+
+
+@require_safe
+@login_required
+def workers(request: HttpRequest) -> HttpResponse:
+    """The page."""
+    now, held, known = timezone.now(), queries.at_work(), queries.workers()
+    there = [_presence(worker, [run for run in held if run.worker == worker.name], now) for worker in known]
+    lines = list(_lines(known, held, now))
+    context = {
+        "there": there,
+        "lines": lines,
+        "working": len(held),
+        "slots": sum(worker.slots for worker in known if _is_ready(worker)),
+        "waiting": sum(line.waiting for line in lines),
+        "lost": sum(one.word == "lost" for one in there),
+        "draining": sum(one.word == "draining" for one in there),
+        "unsandboxed": [worker for worker in known if worker.is_living and not worker.sandbox],
+    }
+    return render(request, "workers/workers.html", context)
+
+
+def _presence(worker: Worker, runs: Sequence[Execution], now: datetime) -> Presence:
+    s, icon, word = _standing(worker, runs)
+    drawn = [Slot(run, duration(now - (run.started_at or now))) for run in runs[:MOST_SLOTS]]
+    rest = min(worker.slots, MOST_SLOTS) - len(drawn)
+    empty = {"lost": "unknown", "draining": "closed", "stopped": "closed"}.get(word, "free")
+    up = f"up {duration(now - worker.started_at)}" if worker.is_living else f"last at {worker.seen_at:%d %b %H:%M:%S}"
+    return Presence(
+        worker=worker,
+        s=s,
+        icon=icon,
+        word=word,
+        slots=(*drawn, *(Slot(None, empty) for _ in range(rest))),
+        more=max(worker.slots, len(runs)) - MOST_SLOTS,
+        seen=ago(worker.seen_at, now=now),
+        up=up,
+        why=_why(worker, word, runs),
+    )
+
+
+def _standing(worker: Worker, runs: Sequence[Execution]) -> tuple[str, str, str]:
+    """A worker's colour, glyph and word."""
+    if worker.state == "gone":
+        return "cancelled", "st-cancelled", "stopped"
+    if not worker.is_living:
+        return "failed", "st-lost", "lost"
+    if worker.state == "draining":
+        return "pending", "st-pending", "draining"
+    return ("running", "st-running", "working") if runs else ("completed", "st-completed", "ready")
+
+
+def _why(worker: Worker, word: str, runs: Sequence[Execution]) -> str:
+    """What is the matter with it, and what to do."""
+    if word == "lost":
+        told = f"No heartbeat since {worker.seen_at:%H:%M:%S} UTC."
+        held = ", ".join(str(run) for run in runs[:NAMED])
+        return f"{told} What it held goes on elsewhere when its lease ends: {held}." if runs else told
+    if word == "draining":
+        return f"It takes nothing new; {len(runs)} of its runs are still at work." if runs else "It takes nothing new."
+    if word != "stopped" and not worker.sandbox:
+        return f"No sandbox: {worker.sandbox_problem}" if worker.sandbox_problem else "It has no sandbox."
+    return ""
+
+
+def _lines(known: Iterable[Worker], held: Iterable[Execution], now: datetime) -> Iterator[Line]:
+    slots, waiting = queries.slots_by_queue(), queries.waiting_since()
+    busy = [run.queue for run in held]
+    rows = list(known)
+    for name in queries.queue_names():
+        serving = [worker.name for worker in rows if name in worker.queues and _is_ready(worker)]
+        waits, since = waiting.get(name, (0, now))
+        yield Line(
+            name=name,
+            served_by=_served(serving, any(name in worker.queues for worker in rows)),
+            working=busy.count(name),
+            slots=slots.get(name, 0),
+            waiting=waits,
+            oldest=duration(now - since) if waits else "",
+        )
+
+
+def _served(names: Sequence[str], ever: bool) -> str:
+    if names:
+        return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return "its workers are lost or stopped" if ever else "no worker has ever served it"
+
+
+def _is_ready(worker: Worker) -> bool:
+    return worker.is_living and worker.state == "ready"
