@@ -56,6 +56,7 @@ class InProcessRuntime(Runtime):
         self.modules, self.spare = tuple(modules), spare
         self._idle: list[Helper] = []
         self._lock = threading.Lock()
+        self._warming: threading.Thread | None = None
         self._is_closed = False
 
     def prepare(self, order: Order) -> Sandbox:
@@ -74,6 +75,10 @@ class InProcessRuntime(Runtime):
         """Ends every helper that waits; those at work end with their sandboxes."""
         with self._lock:
             self._is_closed = True
+            warming = self._warming
+        if warming is not None:
+            warming.join()
+        with self._lock:
             idle, self._idle = self._idle, []
         for helper in idle:
             helper.kill()
@@ -91,13 +96,19 @@ class InProcessRuntime(Runtime):
     def _give_back(self, helper: Helper | None) -> None:
         """A helper that may serve again, or None where one was lost and a spare has to be started."""
         if helper is None:
-            threading.Thread(target=self.warm, name="warm", daemon=True).start()
+            self._warm_soon()
             return
         with self._lock:
             if not self._is_closed and len(self._idle) < max(self.spare, 8):
                 self._idle.append(helper)
                 return
         helper.kill()
+
+    def _warm_soon(self) -> None:
+        with self._lock:
+            if not self._is_closed:
+                self._warming = threading.Thread(target=self.warm, name="warm", daemon=True)
+                self._warming.start()
 
     def _started(self) -> Helper:
         with Handover() as handover:
@@ -172,7 +183,8 @@ class HelperSandbox(Conversation):
         return ""
 
     def _exit_code(self) -> int | None:
-        return None if self._is_reusable else self._ends.process.returncode
+        """A helper lives on after an attempt, or is killed for other reasons than how that ended: its word counts."""
+        return None if self._done is not None else self._ends.process.returncode
 
     def _wait_for_the_end(self) -> None:
         if not self._is_reusable:

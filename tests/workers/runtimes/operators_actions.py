@@ -51,8 +51,8 @@ def hang() -> None:
 
 @runboard.task(name="test.polite")
 def polite() -> None:
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(60)
     finally:
         print("cleaned up")
