@@ -66,7 +66,7 @@ def work(claim: Claim) -> Work:
         source=version.source,
         handler=version.handler,
         input=json.loads(execution.input),
-        recorded=_recorded(execution.pk),
+        recorded=_recorded(execution.pk) if claim.attempt > 1 else (),
         limits=version.limits,
         security=version.security,
         environment_variables=version.environment_variables,
