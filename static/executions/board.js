@@ -1,0 +1,180 @@
+// The board's page: cards that move by themselves, by the pointer and by keys. Everything here also works without it.
+
+import * as clocks from "./clocks.js";
+import * as drag from "./drag.js";
+import * as keyboard from "./keyboard.js";
+import { connect } from "./live.js";
+import { drop, flash, nameOf, openForm, titleOf } from "./moves.js";
+import { announce } from "./say.js";
+
+const MOST_SAID = 3; // arrivals told one by one
+const work = document.getElementById("work");
+const board = document.getElementById("board");
+const drawer = document.getElementById("drawer");
+const search = document.getElementById("search");
+const dialog = document.getElementById("dialog");
+const isNarrow = matchMedia("(width < 720px)");
+let awaited = ""; // the card that takes the focus as soon as it is here
+
+for (const part of document.querySelectorAll("[data-needs-script], [data-library-toggle], [data-keys]")) part.hidden = false;
+
+clocks.run();
+drag.start(work);
+keyboard.start(document.body, { search: findTask, library: openLibrary, keys: showKeys });
+connect(board.dataset.socket, { since: board.dataset.since, poll: board.dataset.poll });
+
+// ------------------------------------------------------------------------------------------------ buttons and links
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[form=act][formaction]");
+  const form = event.target.closest("a[data-form]");
+  const more = event.target.closest("a[data-more]");
+  const isPlain = !event.ctrlKey && !event.metaKey && !event.shiftKey;
+  if (button) press(event, button);
+  else if (form && isPlain) open(event, form.href);
+  else if (more && isPlain) turn(event, more);
+});
+
+function press(event, button) {
+  event.preventDefault();
+  if (event.detail > 1) return; // the second half of a double click
+  const said = new URL(button.formAction).searchParams;
+  if (drawer.matches(":popover-open")) drawer.hidePopover();
+  drop(document.getElementById(said.get("card")), said.get("to"));
+}
+
+function open(event, address) {
+  event.preventDefault();
+  openForm(address);
+}
+
+async function turn(event, link) {
+  event.preventDefault();
+  const answer = await fetch(link.href, { headers: { "HX-Request": "true" } }).catch(() => null);
+  if (!answer?.ok || answer.redirected) return void location.assign(link.href);
+  const next = document.createElement("template");
+  next.innerHTML = await answer.text();
+  for (const card of [...next.content.querySelectorAll(".card")]) if (document.getElementById(card.id)) card.remove();
+  const begins = next.content.querySelector(".card");
+  link.replaceWith(next.content);
+  begins?.focus();
+}
+
+// ------------------------------------------------------------------------------------------------ forms in the dialog
+
+document.addEventListener("launched", ({ detail }) => {
+  dialog.close();
+  awaited = `execution-${detail.id}`;
+  announce(`${detail.number} is in Pending.`);
+  if (document.body.dataset.live !== "on") location.reload();
+});
+
+document.addEventListener("planned", () => {
+  dialog.close();
+  announce("The plan is kept.");
+  if (document.body.dataset.live !== "on") location.reload();
+});
+
+dialog.addEventListener("click", (event) => {
+  if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();
+});
+
+// ------------------------------------------------------------------------------------------------ after each news
+
+document.addEventListener("live:applied", ({ detail }) => {
+  const arrived = detail.moved.filter(({ to }) => to).map(({ id }) => document.getElementById(id));
+  for (const card of arrived) flash(card);
+  if (arrived.length > MOST_SAID) announce(`${arrived.length} cards have moved.`);
+  else if (arrived.length) announce(arrived.map((card) => `${nameOf(card)} is in ${titleOf(card.dataset.in)}.`).join(" "));
+  focusAwaited();
+  tell();
+});
+
+function focusAwaited() {
+  const card = awaited && document.getElementById(awaited);
+  if (!card) return;
+  awaited = "";
+  if (document.activeElement === document.body) card.focus();
+}
+
+function tell() {
+  for (const column of board.querySelectorAll("[data-column]")) {
+    const count = Number(column.dataset.count);
+    const text = count > 1000 ? "1000+" : String(count);
+    const tab = document.querySelector(`[data-tab="${column.dataset.column}"]`);
+    for (const place of [column, tab]) place.querySelector("[data-told]").textContent = text;
+  }
+  const working = board.querySelectorAll("[data-state=preparing], [data-state=running], [data-state=cancelling]").length;
+  const load = board.querySelector("[data-working]");
+  load.hidden = !working;
+  load.textContent = `${working} working`;
+  const asks = document.querySelector("[data-asks]");
+  asks.hidden = asks.querySelector("[data-questions]").hidden;
+}
+
+// ------------------------------------------------------------------------------------------------ library and keys
+
+function openLibrary() {
+  show(true);
+  if (isNarrow.matches && !drawer.matches(":popover-open")) drawer.showPopover();
+  (drawer.querySelector(".lib:not([hidden])") ?? search).focus();
+}
+
+function findTask() {
+  show(true);
+  search.focus();
+}
+
+function show(isOpen) {
+  work.classList.toggle("is-closed", !isOpen);
+  localStorage.setItem("library", isOpen ? "open" : "closed");
+  for (const button of document.querySelectorAll("[data-library-toggle][aria-expanded]")) button.ariaExpanded = String(isOpen);
+}
+
+for (const button of document.querySelectorAll("[data-library-toggle]")) {
+  button.addEventListener("click", () => show(work.classList.contains("is-closed")));
+}
+show(localStorage.getItem("library") !== "closed");
+
+search.addEventListener("input", () => {
+  const wanted = search.value.trim().toLowerCase();
+  let found = 0;
+  for (const task of drawer.querySelectorAll(".lib")) {
+    task.hidden = !task.textContent.toLowerCase().includes(wanted) && !task.dataset.task.includes(wanted);
+    found += !task.hidden;
+  }
+  document.getElementById("no-match").hidden = !wanted || found > 0;
+});
+
+search.addEventListener("keydown", (event) => {
+  if (event.key === "ArrowDown") drawer.querySelector(".lib:not([hidden])")?.focus();
+});
+
+function showKeys() {
+  document.getElementById("keys").showModal();
+}
+
+document.querySelector("[data-keys]").addEventListener("click", showKeys);
+
+// ------------------------------------------------------------------------------------------------ one column at a time
+
+board.classList.add("board--one");
+document.addEventListener("board:show", ({ detail }) => turnTo(detail));
+for (const tab of document.querySelectorAll("[data-tab]")) {
+  tab.addEventListener("click", (event) => {
+    event.preventDefault();
+    turnTo(tab.dataset.tab);
+  });
+}
+
+function turnTo(name) {
+  for (const column of board.querySelectorAll("[data-column]")) column.classList.toggle("is-here", column.dataset.column === name);
+  for (const tab of document.querySelectorAll("[data-tab]")) {
+    if (tab.dataset.tab === name) tab.setAttribute("aria-current", "true");
+    else tab.removeAttribute("aria-current");
+  }
+  sessionStorage.setItem("column", name);
+  document.querySelector(`[data-tab="${name}"]`).scrollIntoView({ inline: "nearest", block: "nearest" });
+}
+
+turnTo(sessionStorage.getItem("column") ?? "planning");
