@@ -1,0 +1,227 @@
+"""`docs/protocol.md`, spoken by hand: first as the house to the SDK, then as a sandbox to the house, then as the page itself."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+
+from tasks.policy import Limits
+from tasks.sdk.protocol import FROM_HOST, FROM_SANDBOX, Error, Hello, Output, Start, Step
+from tests.workers.runtimes.conftest import Played, attend
+from workers.runtimes import Lines
+from workers.runtimes.conversation import Conversation, Ends
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "protocol.md").read_text()
+
+
+class Hand:
+    """The house's end, held by a person."""
+
+    def __init__(self, process: subprocess.Popen[bytes], lines: TextIO) -> None:
+        self.process, self._lines = process, lines
+
+    def hears(self) -> dict[str, Any]:
+        line = self._lines.readline()
+        assert line.endswith("\n")
+        frame: dict[str, Any] = json.loads(line)
+        return frame
+
+    def says(self, **frame: Any) -> None:
+        self._lines.write(json.dumps(frame) + "\n")
+        self._lines.flush()
+
+    def hangs_up(self) -> None:
+        self._lines.close()
+
+
+@pytest.fixture
+def sdk(tmp_path: Path) -> Iterator[Callable[..., Hand]]:
+    """Starts the SDK with a script, as the sandbox would, and hears its hello."""
+    hands = []
+
+    def start(source: str, *, input: Any = None, memo: Any = None) -> Hand:
+        for name, value in (("input", input), ("memo", memo or [])):
+            (tmp_path / name).write_text(json.dumps(value))
+        (tmp_path / "main.py").write_text("import tasks.sdk as runboard\n" + textwrap.dedent(source))
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen([sys.executable, "-m", "tasks.sdk"], stdin=theirs, stdout=subprocess.PIPE, cwd=ROOT)
+        with ours:
+            hand = Hand(process, ours.makefile("rw"))
+        hands.append(hand)
+        assert hand.hears() == {"t": "hello", "v": 1, "runtime": "python"}
+        paths = {"source": str(tmp_path / "main.py"), "input": str(tmp_path / "input"), "memo": str(tmp_path / "memo")}
+        hand.says(t="start", v=1, run="x", attempt=1, **paths)
+        return hand
+
+    yield start
+    for hand in hands:
+        hand.hangs_up()
+        hand.process.wait(10)
+        assert hand.process.stdout is not None
+        hand.process.stdout.close()
+
+
+def test_a_run_from_hello_to_done(sdk: Callable[..., Hand]) -> None:
+    hand = sdk(
+        """
+        @runboard.task
+        def main(n):
+            runboard.progress(0.5, "half")
+            runboard.log.info("seen")
+            return runboard.step("double", lambda: n * 2)
+        """,
+        input={"n": 4},
+    )
+    assert hand.hears() == {"t": "progress", "fraction": 0.5, "message": "half"}
+    assert hand.hears() == {"t": "log", "level": "info", "text": "seen"}
+    step = hand.hears()
+    assert step.pop("seconds") >= 0
+    assert step == {"t": "step", "key": "double", "occurrence": 0, "input_hash": "", "value": 8}
+    hand.says(t="ack", key="double", occurrence=0, then="go", why="")
+    assert hand.hears() == {"t": "output", "value": 8}
+    assert hand.hears() == {"t": "done", "code": 0, "signal": None}
+    assert hand.process.wait(10) == 0
+
+
+def test_a_stop_ends_the_code_where_it_stands(sdk: Callable[..., Hand]) -> None:
+    hand = sdk("runboard.step('a', int)\nprint('ran ahead')")
+    hand.hears()
+    hand.says(t="ack", key="a", occurrence=0, then="stop", why="pause")
+    assert hand.hears() == {"t": "done", "code": 75}
+    assert hand.process.wait(10) == 75
+    assert hand.process.stdout is not None
+    assert hand.process.stdout.read() == b""
+
+
+def test_a_question_waits_for_the_house_to_end_it_and_an_answer_is_found_in_the_memo(sdk: Callable[..., Hand]) -> None:
+    source = "runboard.output(runboard.ask('Go?', options=['yes', 'no'], default='no'))"
+    question = sdk(source).hears()
+    assert (question["t"], question["key"], question["kind"], question["has_default"]) == ("ask", "ask-1", "choice", True)
+    answer = {"key": "ask-1", "occurrence": 0, "kind": "ask", "input_hash": "", "value": "yes"}
+    assert sdk(source, memo=[answer]).hears() == {"t": "output", "value": "yes"}
+
+
+def test_a_record_of_another_input_is_told_and_go_uses_it(sdk: Callable[..., Hand]) -> None:
+    memo = [{"key": "a", "occurrence": 0, "kind": "step", "input_hash": "other", "value": "recorded"}]
+    hand = sdk("runboard.output(runboard.step('a', lambda: 'new'))", memo=memo)
+    assert hand.hears() == {"t": "diverged", "key": "a", "occurrence": 0, "recorded": "step:other", "met": "step:"}
+    hand.says(t="ack", key="a", occurrence=0, then="go", why="")
+    assert hand.hears() == {"t": "output", "value": "recorded"}
+
+
+def test_a_cancel_is_seen_by_code_that_asks(sdk: Callable[..., Hand]) -> None:
+    hand = sdk("runboard.progress(0)\nwhile not runboard.context.cancelled: pass\nrunboard.output('seen')")
+    hand.hears()
+    hand.says(t="cancel", grace=5)
+    assert hand.hears() == {"t": "output", "value": "seen"}
+
+
+def test_a_house_that_is_gone_ends_the_process(sdk: Callable[..., Hand]) -> None:
+    hand = sdk("runboard.step('a', int)")
+    hand.hears()
+    hand.hangs_up()
+    assert hand.process.wait(10) == 75
+
+
+class Plain(Conversation):
+    """The house's line to a process without any sandbox around it."""
+
+    method = driver = "by hand"
+
+    def _kill(self) -> None:
+        self._ends.process.kill()
+
+
+def speak(program: str) -> Played:
+    """Attends to a Python program that writes its frames by hand on fd 0."""
+    ours, theirs = socket.socketpair()
+    (stdout, its_stdout), (stderr, its_stderr) = os.pipe(), os.pipe()
+    preamble = "import os, sys\nlines = os.fdopen(0, 'rb')\ndef say(text): os.write(0, text.encode())\n"
+    command = [sys.executable, "-c", preamble + textwrap.dedent(program)]
+    process = subprocess.Popen(command, stdin=theirs, stdout=its_stdout, stderr=its_stderr)
+    theirs.close()
+    os.close(its_stdout)
+    os.close(its_stderr)
+    return attend(Plain(Ends(process, ours, stdout, stderr), id="x", start=Start(run="x", attempt=3), limits=Limits()))
+
+
+def test_a_sandbox_of_five_lines() -> None:
+    played = speak(
+        """
+        say('{"t": "hello", "runtime": "python"}\\n')
+        start = lines.readline()
+        say('{"t": "step", "key": "a", "occurrence": 0, "input_hash": "", "value": [1, 2]}\\n')
+        print(lines.readline().decode())
+        say('{"t": "output", "value": ' + start.decode().strip() + '}\\n')
+        """
+    )
+    assert played.all(Step) == [Step("a", 0, "", [1, 2])]
+    assert json.loads(played.text.strip()) == {"t": "ack", "key": "a", "occurrence": 0, "then": "go", "why": ""}
+    assert played.output["attempt"] == 3
+    assert played.output["deadline"] > 0
+
+
+def test_a_frame_may_come_in_pieces_and_many_in_one() -> None:
+    played = speak(
+        """
+        import time
+        for piece in ['{"t": "hel', 'lo", "runtime": "python"}\\n{"t": "progress", "fraction"', ': 0.5}\\n{"t": "output", "value": 1}\\n']:
+            say(piece); time.sleep(0.02)
+        """
+    )
+    assert [frame.t for frame in played.frames if not isinstance(frame, Lines)] == ["hello", "progress", "output"]
+
+
+@pytest.mark.parametrize(
+    "first", ['{"t": "output", "value": 1}', '{"t": "hello", "runtime": "python", "v": 2}', "GET / HTTP/1.1"]
+)
+def test_whatever_comes_before_hello_ends_it(first: str) -> None:
+    played = speak(f"say({first!r} + '\\n')\nlines.readline()")
+    assert played.frames == []
+    assert played.exit.violation
+    assert not played.exit.said_hello
+
+
+def test_no_hello_is_an_environment_that_could_not_be_made() -> None:
+    played = speak("print('no such file', file=sys.stderr); sys.exit(1)")
+    assert not played.all(Hello)
+    assert (played.exit.said_hello, played.exit.code, played.exit.words) == (False, 1, "no such file")
+
+
+def test_one_who_never_reads_does_not_block_the_house() -> None:
+    program = """
+        say('{"t": "hello", "runtime": "python"}\\n')
+        for n in range(9000): say('{"t": "step", "key": "%s", "occurrence": 0, "input_hash": "", "value": 1}\\n' % ("k" * 190))
+        say('{"t": "error", "type": "Deaf"}\\n')
+        """
+    played = speak(program)
+    assert len(played.all(Step)) == 9000
+    assert played.all(Error) == [Error("Deaf")]
+
+
+def test_the_page_names_every_frame_and_its_members() -> None:
+    for name, frame in {**FROM_SANDBOX, **FROM_HOST}.items():
+        [row] = re.findall(rf"^\| `{name}` \|(.*)$", PAGE, re.MULTILINE)
+        assert all(f"`{member.name}`" in row for member in fields(frame)), (name, row)
+
+
+def test_the_pages_own_example_says_what_the_page_says(tmp_path: Path) -> None:
+    [example] = re.findall(r"^\$ python3 - <<'PY'\n(.*?)^PY$", PAGE, re.MULTILINE | re.DOTALL)
+    example = example.replace("/tmp/main.py", str(tmp_path / "main.py"))
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", example], capture_output=True, text=True, env=environment, cwd=ROOT)
+    said = [json.loads(line) for line in ran.stdout.splitlines() if line.strip()]
+    assert [frame["t"] for frame in said] == ["hello", "step", "output", "done"], ran.stderr
+
+
