@@ -95,7 +95,7 @@ def _check_inside(value: dict[Any, Any] | list[Any] | tuple[Any, ...], depth: in
                 _check_name(name)
                 _check(inner, depth)
         else:
-            for name, inner in enumerate(value):
+            for name, inner in enumerate(value):  # noqa: B007
                 _check(inner, depth)
     except Unfit as error:
         place = _shown(str(name)).replace("~", "~0").replace("/", "~1")

@@ -50,9 +50,11 @@ def _verb(words: list[str]) -> Callable[[list[str]], int]:
 
 
 def _step(words: list[str]) -> int:
-    if len(words) < 3 or words[1] != "--":
-        raise Usage("step wants a key, --, and a command")
-    key, command = words[0], words[2:]
+    match words:
+        case [key, "--", _, *_]:
+            command = words[2:]
+        case _:
+            raise Usage("step wants a key, --, and a command")
     input_hash = _digest(command)
     known = _say("known", key=key, input_hash=input_hash)
     if known["entry"] is not None:
@@ -151,7 +153,7 @@ def _options(words: list[str], known: set[str]) -> tuple[dict[str, Any], list[st
         name = words[0][2:]
         if name == "":
             return said, words[1:]
-        if name not in known or len(words) < 2:
+        if name not in known or not words[1:]:
             raise Usage(f"--{name} is not known here, or lacks its value")
         said[name], words = words[1], words[2:]
     return said, words

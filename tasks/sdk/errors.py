@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LONGEST_MESSAGE = 8_000
 LONGEST_STACK = 32_000
+TOO_MANY, THEIR_FAULT, ANY_FAULT = 429, range(500, 600), range(400, 600)  # HTTP
 _PASSING = {
     "ConnectionError",
     "TimeoutError",
@@ -64,7 +65,7 @@ def is_retryable(error: BaseException) -> bool:
     if "Retryable" in names or names & _PASSING:
         return True
     status = _status(error)
-    return status == 429 or 500 <= status < 600
+    return status == TOO_MANY or status in THEIR_FAULT
 
 
 def clean(text: str) -> str:
@@ -91,7 +92,7 @@ def _status(error: BaseException) -> int:
     for holder in (error, getattr(error, "response", None)):
         for name in ("status_code", "status", "code"):
             status = getattr(holder, name, None)
-            if isinstance(status, int) and not isinstance(status, bool) and 400 <= status < 600:
+            if isinstance(status, int) and not isinstance(status, bool) and status in ANY_FAULT:
                 return status if "HTTP" in type(error).__name__.upper() else 0
     return 0
 

@@ -9,6 +9,7 @@ because loading dataclasses would cost an author's first line 8 ms.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar
 
@@ -22,6 +23,14 @@ __all__ = [
 VERSION = 1
 LONGEST_FRAME = 1024 * 1024
 LONGEST_KEY = 200
+LONGEST_HASH = 64
+LONGEST_PROMPT = 20_000
+LONGEST_NAME = 200
+MOST_OPTIONS = 1000
+MOST_SECONDS = 1e9
+LAST_MOMENT = 1e11  # unix seconds: the year 5138
+LAST_CODE = 255
+LAST_SIGNAL = 64
 LEVELS = ("debug", "info", "warning", "error")
 KINDS = ("approve", "choice", "choices", "text", "form")
 
@@ -240,7 +249,7 @@ def _is_key(value: Any) -> bool:
 
 
 def _is_hash(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= 64 and value.isascii() and value.isprintable()
+    return isinstance(value, str) and len(value) <= LONGEST_HASH and value.isascii() and value.isprintable()
 
 
 def _is_kind_and_hash(value: Any) -> bool:
@@ -252,14 +261,14 @@ def _is_object_or_null(value: Any) -> bool:
 
 
 def _are_options(value: Any) -> bool:
-    return isinstance(value, list) and len(value) <= 1000 and all(_is_option(option) for option in value)
+    return isinstance(value, list) and len(value) <= MOST_OPTIONS and all(_is_option(option) for option in value)
 
 
 def _is_option(value: Any) -> bool:
     return isinstance(value, dict) and "value" in value and isinstance(value.get("label"), str)
 
 
-_MEMBERS = {
+_MEMBERS: dict[str, Callable[[Any], bool]] = {
     "v": lambda value: value == VERSION and _is_count(value),
     "runtime": lambda value: value in ("python", "node", "java", "shell", ""),
     "text": _is_text,
@@ -271,18 +280,18 @@ _MEMBERS = {
     "input_hash": _is_hash,
     "recorded": _is_kind_and_hash,
     "met": _is_kind_and_hash,
-    "seconds": lambda value: _is_number(value) and 0 <= value < 1e9,
-    "prompt": lambda value: _is_text(value) and 0 < len(value) <= 20_000,
+    "seconds": lambda value: _is_number(value) and 0 <= value < MOST_SECONDS,
+    "prompt": lambda value: _is_text(value) and 0 < len(value) <= LONGEST_PROMPT,
     "kind": lambda value: value in KINDS,
     "options": _are_options,
     "schema": _is_object_or_null,
-    "deadline": lambda value: value is None or (_is_number(value) and 0 < value < 1e11),
+    "deadline": lambda value: value is None or (_is_number(value) and 0 < value < LAST_MOMENT),
     "has_default": _is_flag,
-    "type": lambda value: _is_text(value) and 0 < len(value) <= 200,
+    "type": lambda value: _is_text(value) and 0 < len(value) <= LONGEST_NAME,
     "stack": _is_text,
     "retryable": _is_flag,
-    "code": lambda value: _is_count(value) and value <= 255,
-    "signal": lambda value: value is None or (_is_count(value) and 0 < value <= 64),
+    "code": lambda value: _is_count(value) and value <= LAST_CODE,
+    "signal": lambda value: value is None or (_is_count(value) and 0 < value <= LAST_SIGNAL),
     "run": _is_text,
     "attempt": _is_count,
     "task": _is_text,

@@ -16,6 +16,7 @@ from .verbs import ask, log, output, progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .channel import Channel
@@ -37,8 +38,8 @@ def serve(run: Run, line: Channel) -> tuple[int, int | None]:
         listener.listen(64)
         script = _spawn(run)
         while True:
-            ready, _, _ = select.select([listener, wake], [], [])
-            if listener in ready:
+            ready, _, _ = select.select([listener.fileno(), wake], [], [])
+            if listener.fileno() in ready:
                 _answer(run, listener)
             if wake in ready:
                 os.read(wake, 4096)
@@ -54,7 +55,7 @@ def handle(run: Run, request: dict[str, Any]) -> Any:
         return _known(run, **request)
     if verb == "record":
         return _record(run, **request)
-    verbs = {"ask": ask, "progress": progress, "output": output, "log": _log}
+    verbs: dict[str, Callable[..., Any]] = {"ask": ask, "progress": progress, "output": output, "log": _log}
     return verbs[verb](**request)
 
 

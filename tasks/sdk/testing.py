@@ -34,7 +34,8 @@ def run(task: Callable[..., Any] | str, input: Any = None, *, answers: Mapping[s
 
     What the code raises is raised here. A question without an answer ends the run; `result.question` tells which.
     """
-    result, memo, value = Result(), [], decode(encode(input))
+    result, value = Result(), decode(encode(input))
+    memo: list[dict[str, Any]] = []
     while True:
         house = _House(result, memo)
         token = current_run.set(_run_of(house, value, result))

@@ -12,13 +12,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
-    from typing import Any
+    from typing import Any, TypeVar, overload
 
     from .context import Run
 
+    F = TypeVar("F", bound=Callable[..., Any])
+
 LONGEST_TEXT = 64_000
 _IS_ASYNC = 0x80  # inspect.CO_COROUTINE
-_ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "absent"})()
+_ABSENT: Any = object()
 
 
 class Mark:
@@ -26,6 +28,24 @@ class Mark:
 
     def __init__(self, name: str, declared: dict[str, Any]) -> None:
         self.name, self.declared = name, declared
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def task(function: F, /) -> F: ...
+
+    @overload
+    def task(
+        *,
+        name: str | None = None,
+        title: str | None = None,
+        input: Mapping[str, Any] | None = None,
+        output: Mapping[str, Any] | None = None,
+        queue: str | None = None,
+        retry: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> Callable[[F], F]: ...
 
 
 def task(

@@ -17,6 +17,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 
 from tasks.policy import Limits
 from tasks.sdk.canonical import encode
@@ -34,6 +35,7 @@ MARKS = "/run/sandbox"  # an empty file here names the sandbox: the code inside 
 SOURCES = {"python": "/task/main.py", "shell": "/task/main.sh"}
 MOST_INODES = 20_000
 SHM = 8 * 1024 * 1024
+SHARED, TEMPORARY = "/dev/shm", "/tmp"  # noqa: S108  (inside)
 NICE = 5
 SYSTEM = ("ld.so.cache", "alternatives", "localtime", "ssl/certs", "mime.types")
 BOOT = f"import sys; sys.path.insert(0, {INSIDE!r}); from runboard.__main__ import main; main(*sys.argv[1:])"
@@ -97,10 +99,8 @@ class BwrapSandbox(Conversation):
         if self._root() is None or self._init_fd is None:
             self._ends.process.kill()
             return
-        try:
+        with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._init_fd, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
     def _greeted(self) -> None:
         """Before hello, /proc/PID/root would still be the host's."""
@@ -112,10 +112,8 @@ class BwrapSandbox(Conversation):
                 self._places.append(os.open(f"/proc/{root}/root/{place}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW))
             except OSError:
                 continue
-        try:
+        with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, root, NICE)
-        except OSError:
-            pass
 
     def _overused(self) -> str:
         root = self._root()
@@ -244,8 +242,20 @@ def _options(order: Order, *, python: Interpreter) -> list[str]:
         *("--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"),
         *(word for name in SYSTEM for word in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")),
         *(("--ro-bind", python.prefix, python.prefix) if python.prefix else ()),
-        *("--proc", "/proc", "--dev", "/dev", "--size", str(SHM), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),
-        *("--size", size, "--perms", "0700", "--tmpfs", "/work", "--dir", "/work/tmp", "--symlink", "work/tmp", "/tmp"),
+        *("--proc", "/proc", "--dev", "/dev", "--size", str(SHM), "--tmpfs", SHARED, "--remount-ro", "/dev"),
+        *(
+            "--size",
+            size,
+            "--perms",
+            "0700",
+            "--tmpfs",
+            "/work",
+            "--dir",
+            "/work/tmp",
+            "--symlink",
+            "work/tmp",
+            TEMPORARY,
+        ),
         *("--chdir", "/work"),
     ]
 

@@ -16,6 +16,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from tasks.policy import Limits
@@ -46,6 +47,7 @@ PROGRESS_PERIOD = 0.25
 HELLO_WITHIN = 30.0  # seconds for the environment to stand
 LAST_GRACE = 2.0  # seconds between SIGTERM and SIGKILL when the clock or a limit ends a sandbox
 LEVELS = {"stdout": "info", "stderr": "warning"}
+SIGNALLED = range(129, 193)  # how bwrap and shells tell a signal by an exit code
 DYING = 5.0  # seconds for a killed tree to be gone
 
 
@@ -394,16 +396,12 @@ class Conversation(Sandbox):
         self._rouse()
 
     def _rouse(self) -> None:
-        try:
+        with suppress(BlockingIOError):
             os.write(self._wake, b"!")
-        except BlockingIOError:
-            pass
 
     def _drain_wake(self) -> None:
-        try:
+        with suppress(BlockingIOError):
             os.read(self._woken, 4096)
-        except BlockingIOError:
-            pass
 
     def _forget(self, end: socket.socket | int) -> None:
         with self._lock:
@@ -438,7 +436,7 @@ def _ending(code: int | None, done: Done | None) -> tuple[int | None, int | None
         return None, None
     if code < 0:
         return None, -code
-    return (None, code - 128) if 128 < code <= 192 else (code, None)
+    return (None, code - 128) if code in SIGNALLED else (code, None)
 
 
 def _one(batch: Lines | None) -> Iterator[Frame]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 
 from workers.runtimes import processes
 from workers.runtimes.bwrap import MARKS, mark_of
@@ -24,8 +25,6 @@ def clear(owner: str) -> int:
     """Kills this owner's leftovers; how many processes there were. Call it before the first sandbox is made."""
     found = leftovers(owner)
     for pid in found:
-        try:
+        with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            continue
     return len(found)

@@ -85,18 +85,28 @@ class Probe:
     milliseconds: float = 0.0
 
 
-_lock = threading.Lock()
-_kept: tuple[float, Probe] | None = None
+class Keeper:
+    """The last answer and when it was found."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._probe: Probe | None = None
+        self._at = 0.0
+
+    def probe(self, *, fresh: bool) -> Probe:
+        with self._lock:
+            now = time.monotonic()
+            if fresh or self._probe is None or (not self._probe.ok and now > self._at + BAD_FOR):
+                self._probe, self._at = _tried(), now
+            return self._probe
+
+
+_keeper = Keeper()
 
 
 def probe(*, fresh: bool = False) -> Probe:
     """What this machine's sandbox does, tried once and kept; `fresh` tries again."""
-    global _kept
-    with _lock:
-        now = time.monotonic()
-        if fresh or _kept is None or (not _kept[1].ok and now > _kept[0] + BAD_FOR):
-            _kept = (now, _tried())
-        return _kept[1]
+    return _keeper.probe(fresh=fresh)
 
 
 def _tried() -> Probe:

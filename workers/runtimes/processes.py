@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -50,9 +51,7 @@ def proportional(root: int) -> int:
 
 def everyone() -> Iterator[int]:
     """Every process of this machine that this process can see."""
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            yield int(name)
+    yield from (int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit())
 
 
 def read(path: str) -> str:
@@ -65,17 +64,15 @@ def read(path: str) -> str:
 
 def _children(pid: int) -> list[int]:
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
+        threads = [entry.name for entry in os.scandir(f"/proc/{pid}/task")]
     except OSError:
         return []
     return [int(child) for thread in threads for child in read(f"/proc/{pid}/task/{thread}/children").split()]
 
 
 def _kill(pid: int, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _resident(pid: int) -> int:

@@ -13,9 +13,34 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any
 
-_orders: SimpleQueue[tuple[Future[subprocess.Popen[bytes]], Sequence[str], dict[str, Any]]] = SimpleQueue()
-_start = threading.Lock()
-_thread: threading.Thread | None = None
+
+class Spawner:
+    """The spawning thread; starts with the first order."""
+
+    def __init__(self) -> None:
+        self._orders: SimpleQueue[tuple[Future[subprocess.Popen[bytes]], Sequence[str], dict[str, Any]]] = SimpleQueue()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self, command: Sequence[str], members: dict[str, Any]) -> subprocess.Popen[bytes]:
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._serve, name="spawn", daemon=True)
+                self._thread.start()
+        started: Future[subprocess.Popen[bytes]] = Future()
+        self._orders.put((started, command, members))
+        return started.result()
+
+    def _serve(self) -> None:
+        while True:
+            started, command, members = self._orders.get()
+            try:
+                started.set_result(subprocess.Popen(command, **members))
+            except BaseException as error:
+                started.set_exception(error)
+
+
+_spawner = Spawner()
 
 
 def spawn(
@@ -29,25 +54,5 @@ def spawn(
     directory: str = "/",
 ) -> subprocess.Popen[bytes]:
     """A new process in a session of its own that inherits the given descriptors and no others. Raises OSError."""
-    _ensure_thread()
-    started: Future[subprocess.Popen[bytes]] = Future()
     members = {"stdin": stdin, "stdout": stdout, "stderr": stderr, "pass_fds": inherit, "env": environment}
-    _orders.put((started, command, members | {"cwd": directory, "start_new_session": True}))
-    return started.result()
-
-
-def _ensure_thread() -> None:
-    global _thread
-    with _start:
-        if _thread is None or not _thread.is_alive():
-            _thread = threading.Thread(target=_serve, name="spawn", daemon=True)
-            _thread.start()
-
-
-def _serve() -> None:
-    while True:
-        started, command, members = _orders.get()
-        try:
-            started.set_result(subprocess.Popen(command, **members))
-        except BaseException as error:
-            started.set_exception(error)
+    return _spawner.start(command, members | {"cwd": directory, "start_new_session": True})

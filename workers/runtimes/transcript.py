@@ -30,7 +30,7 @@ class Splitter:
     def feed(self, piece: bytes) -> list[str]:
         """The lines that this piece completes (an endless one is completed by being cut)."""
         *whole, rest = piece.split(b"\n")
-        lines = []
+        lines: list[str] = []
         for part in whole:
             self._extend(part, lines)
             if not self._skipping:

@@ -10,19 +10,33 @@ import pytest
 import tasks.sdk
 
 SDK = Path(tasks.sdk.__file__).parent
-SLOW = {"asyncio", "dataclasses", "inspect", "typing", "traceback", "threading", "subprocess", "datetime", "hashlib", "socket"}
+SLOW = {
+    "asyncio",
+    "dataclasses",
+    "inspect",
+    "typing",
+    "traceback",
+    "threading",
+    "subprocess",
+    "datetime",
+    "hashlib",
+    "socket",
+}
 
 
 def test_it_loads_where_nothing_else_is_installed() -> None:
     program = f"""
 import sys, importlib.util
-spec = importlib.util.spec_from_file_location("runboard", {str(SDK / "__init__.py")!r}, submodule_search_locations=[{str(SDK)!r}])
+spec = importlib.util.spec_from_file_location(
+    "runboard", {str(SDK / "__init__.py")!r}, submodule_search_locations=[{str(SDK)!r}])
 runboard = sys.modules["runboard"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(runboard)
 import runboard.testing, runboard.protocol, runboard.__main__, runboard.shell, runboard.command
 print(runboard.testing.run(lambda n: runboard.step("a", abs, n), {{"n": -3}}).output)
 """
-    ran = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True, env={})
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True, env={}
+    )
     assert ran.stdout == "3\n"
 
 

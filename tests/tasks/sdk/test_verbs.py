@@ -133,7 +133,7 @@ def test_a_key_is_short_printable_text(key: Any) -> None:
 
 def test_a_step_wants_the_function_and_not_its_result() -> None:
     with pytest.raises(runboard.Misuse, match="not step"):
-        testing.run(lambda: runboard.step("draw", int("3")))
+        testing.run(lambda: runboard.step("draw", int("3")))  # type: ignore[arg-type]
 
 
 def test_questions_say_what_they_need() -> None:

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,7 +73,8 @@ def attend(sandbox: Sandbox, *, then: str = "go", on: Callable[[Frame, Sandbox],
 
 
 def order(source: str = "", **members: Any) -> Order:
-    return Order(**({"execution": "e1", "attempt": 1, "task": "some-task", "source": source} | members))
+    known: dict[str, Any] = {"execution": "e1", "attempt": 1, "task": "some-task", "source": source}
+    return Order(**(known | members))
 
 
 @pytest.fixture(scope="session")
@@ -97,4 +99,4 @@ def play(bwrap: Runtime) -> Iterator[Callable[..., Played]]:
 
 
 def _descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-import runboard  # type: ignore[import-not-found]  # in a helper this is tasks.sdk
+from tasks import sdk as runboard
 
 
 @runboard.task(name="test.greet")

@@ -334,7 +334,7 @@ def test_many_sandboxes_run_side_by_side(play: Play, bwrap: Runtime) -> None:
 
 def test_without_bubblewrap_the_mend_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EnvironmentUnavailable, match="bubblewrap is not installed.*apt install bubblewrap"):
+    with pytest.raises(EnvironmentUnavailable, match=r"bubblewrap is not installed.*apt install bubblewrap"):
         BwrapRuntime().prepare(order("print(1)"))
 
 

@@ -1,4 +1,4 @@
-"""`docs/protocol.md`, spoken by hand: first as the house to the SDK, then as a sandbox to the house, then as the page itself."""
+"""`docs/protocol.md`, spoken by hand: as the house to the SDK, as a sandbox to the house, and as the page itself has it."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import pytest
 
 from tasks.policy import Limits
-from tasks.sdk.protocol import FROM_HOST, FROM_SANDBOX, Error, Hello, Output, Start, Step
+from tasks.sdk.protocol import FROM_HOST, FROM_SANDBOX, Error, Hello, Start, Step
 from tests.workers.runtimes.conftest import Played, attend
 from workers.runtimes import Lines
 from workers.runtimes.conversation import Conversation, Ends
@@ -55,7 +55,9 @@ def sdk(tmp_path: Path) -> Iterator[Callable[..., Hand]]:
         (tmp_path / "main.py").write_text("import tasks.sdk as runboard\n" + textwrap.dedent(source))
         ours, theirs = socket.socketpair()
         with theirs:
-            process = subprocess.Popen([sys.executable, "-m", "tasks.sdk"], stdin=theirs, stdout=subprocess.PIPE, cwd=ROOT)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tasks.sdk"], stdin=theirs.fileno(), stdout=subprocess.PIPE, cwd=ROOT
+            )
         with ours:
             hand = Hand(process, ours.makefile("rw"))
         hands.append(hand)
@@ -107,7 +109,12 @@ def test_a_stop_ends_the_code_where_it_stands(sdk: Callable[..., Hand]) -> None:
 def test_a_question_waits_for_the_house_to_end_it_and_an_answer_is_found_in_the_memo(sdk: Callable[..., Hand]) -> None:
     source = "runboard.output(runboard.ask('Go?', options=['yes', 'no'], default='no'))"
     question = sdk(source).hears()
-    assert (question["t"], question["key"], question["kind"], question["has_default"]) == ("ask", "ask-1", "choice", True)
+    assert (question["t"], question["key"], question["kind"], question["has_default"]) == (
+        "ask",
+        "ask-1",
+        "choice",
+        True,
+    )
     answer = {"key": "ask-1", "occurrence": 0, "kind": "ask", "input_hash": "", "value": "yes"}
     assert sdk(source, memo=[answer]).hears() == {"t": "output", "value": "yes"}
 
@@ -149,7 +156,7 @@ def speak(program: str) -> Played:
     (stdout, its_stdout), (stderr, its_stderr) = os.pipe(), os.pipe()
     preamble = "import os, sys\nlines = os.fdopen(0, 'rb')\ndef say(text): os.write(0, text.encode())\n"
     command = [sys.executable, "-c", preamble + textwrap.dedent(program)]
-    process = subprocess.Popen(command, stdin=theirs, stdout=its_stdout, stderr=its_stderr)
+    process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=its_stdout, stderr=its_stderr)
     theirs.close()
     os.close(its_stdout)
     os.close(its_stderr)
@@ -176,7 +183,8 @@ def test_a_frame_may_come_in_pieces_and_many_in_one() -> None:
     played = speak(
         """
         import time
-        for piece in ['{"t": "hel', 'lo", "runtime": "python"}\\n{"t": "progress", "fraction"', ': 0.5}\\n{"t": "output", "value": 1}\\n']:
+        pieces = ['{"t": "hel', 'lo", "runtime": "python"}\\n{"t": "progress", "fraction"']
+        for piece in [*pieces, ': 0.5}\\n{"t": "output", "value": 1}\\n']:
             say(piece); time.sleep(0.02)
         """
     )
@@ -220,8 +228,8 @@ def test_the_pages_own_example_says_what_the_page_says(tmp_path: Path) -> None:
     [example] = re.findall(r"^\$ python3 - <<'PY'\n(.*?)^PY$", PAGE, re.MULTILINE | re.DOTALL)
     example = example.replace("/tmp/main.py", str(tmp_path / "main.py"))
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", example], capture_output=True, text=True, env=environment, cwd=ROOT)
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", example], capture_output=True, text=True, env=environment, cwd=ROOT
+    )
     said = [json.loads(line) for line in ran.stdout.splitlines() if line.strip()]
     assert [frame["t"] for frame in said] == ["hello", "step", "output", "done"], ran.stderr
-
-

@@ -24,13 +24,20 @@ Act = Callable[..., Played]
 
 
 def action(handler: str, **members: Any) -> Order:
-    known = {"execution": "e1", "attempt": 1, "task": "some-task", "kind": "action", "runtime": "", "handler": handler}
+    known: dict[str, Any] = {
+        "execution": "e1",
+        "attempt": 1,
+        "task": "some-task",
+        "kind": "action",
+        "runtime": "",
+        "handler": handler,
+    }
     return Order(**(known | {"security": Security(level=Level.LOW)} | members))
 
 
 @pytest.fixture
 def runtime() -> Iterator[InProcessRuntime]:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     runtime = InProcessRuntime(modules=[MODULE, "tests.no_such_module"], spare=1)
     runtime.warm()
     yield runtime
@@ -39,7 +46,7 @@ def runtime() -> Iterator[InProcessRuntime]:
     while _helpers() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert _helpers() == []
-    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
 
 
 @pytest.fixture
@@ -185,7 +192,11 @@ def test_marked_functions_alone_are_actions() -> None:
 
 
 def _helpers() -> list[int]:
-    return [pid for pid in processes.tree(os.getpid())[1:] if "workers.runtimes.helper" in processes.read(f"/proc/{pid}/cmdline")]
+    return [
+        pid
+        for pid in processes.tree(os.getpid())[1:]
+        if "workers.runtimes.helper" in processes.read(f"/proc/{pid}/cmdline")
+    ]
 
 
 def _is_gone(pid: int) -> bool:

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from workers.runtimes import EnvironmentUnavailable, Order, Runtimes, probe
 from workers.runtimes.probe import Probe
 
+
 @pytest.fixture
 def again() -> object:
     """Leaves a fresh answer behind for the tests that follow."""
@@ -70,7 +71,9 @@ def test_a_driver_that_cannot_is_quoted_with_the_mend(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, again: None, words: str, mend: str
 ) -> None:
     broken = tmp_path / "bwrap"
-    broken.write_text(f'#!/bin/sh\n[ "$1" = --version ] && {{ echo bubblewrap 0.6; exit; }}\necho "{words}" >&2\nexit 1\n')
+    broken.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && {{ echo bubblewrap 0.6; exit; }}\necho "{words}" >&2\nexit 1\n'
+    )
     broken.chmod(broken.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     for folder in (tmp_path, *tmp_path.parents):
         if folder.owner() != "root" or folder == Path("/"):
