@@ -1,25 +1,40 @@
 """Two questions that a load balancer asks, answered before hosts, sessions and logins: alive? able to serve?"""
 
 from collections.abc import Callable
+from typing import Any
 
-import redis
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils.decorators import sync_and_async_middleware
 
 PATIENCE = 0.5  # seconds
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
 
-def answer_health(answer: Answer) -> Answer:
-    """Middleware: a probe knows this process by its address, which is seldom one of ALLOWED_HOSTS."""
+@sync_and_async_middleware
+def answer_health(answer: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Middleware: a probe knows this process by its address, which is seldom one of ALLOWED_HOSTS.
+
+    Async where the server is, so that a view that waits (`?wait=30`) holds no thread meanwhile.
+    """
     answers: dict[str, Answer] = {"/healthz": healthz, "/readyz": readyz}
 
-    def answered(request: HttpRequest) -> HttpResponseBase:
-        return answers.get(request.path, answer)(request)
+    async def answered_async(request: HttpRequest) -> HttpResponseBase:
+        if request.path in answers:
+            return await sync_to_async(answers[request.path])(request)
+        response: HttpResponseBase = await answer(request)
+        return response
 
-    return answered
+    def answered(request: HttpRequest) -> HttpResponseBase:
+        if request.path in answers:
+            return answers[request.path](request)
+        response: HttpResponseBase = answer(request)
+        return response
+
+    return answered_async if iscoroutinefunction(answer) else answered
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -48,6 +63,8 @@ def database_answers() -> bool:
 
 
 def redis_answers() -> bool:
+    import redis  # a third of a second, which a start need not wait for
+
     client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
     try:
         return bool(client.ping())

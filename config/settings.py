@@ -255,5 +255,4 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 300,
 }
 
-LOGGING_CONFIG = "config.logs.configure"
 LOGGING = logs.LOGGING

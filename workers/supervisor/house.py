@@ -121,9 +121,9 @@ class Supervisor:
             self.terminal.say("supervisor", "The database could not be prepared; the lines above say why.")
             return False
         await self._redis_answers()
+        await self._board_answers()
         self._keep(self._program("worker", "worker", "--name", "worker-1", pulse=True))
         self._keep(self._program("scheduler", "scheduler", pulse=True, kill_after=SCHEDULER_PATIENCE))
-        await self._board_answers()
         password = (self.house.home / "admin-password").read_text().strip()
         self.terminal.print(f"READY {self.url}  user admin  password {password}")
         return True
