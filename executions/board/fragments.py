@@ -19,6 +19,7 @@ from typing import Any
 from zlib import crc32
 
 from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 
 from executions.board.columns import column_of_state
 from executions.board.wording import LOOKS, first_line
@@ -33,8 +34,17 @@ KEPT = 4096  # fragments of 1 to 2 KB
 MOST_LABELS = 2
 LONGEST_ERROR = 240
 HUES = 5
-REASON_ICONS = {"retrying": "timer", "not_before": "calendar-clock", "no_worker": "unplug", "workers_lost": "unplug",
-                "none_can_run": "unplug", "draining": "unplug", "cancelling": "ban", "rejected": "ban"}  # fmt: skip
+REASON_ICONS = {
+    "waiting_for_answer": "st-ask",
+    "retrying": "timer",
+    "not_before": "calendar-clock",
+    "no_worker": "unplug",
+    "workers_lost": "unplug",
+    "none_can_run": "unplug",
+    "draining": "unplug",
+    "cancelling": "ban",
+    "input_invalid": "ban",
+}
 CHIPS = {
     State.PREPARING: ("preparing", ""),
     State.CANCELLING: ("cancelling", "warn"),
@@ -95,6 +105,7 @@ class Card:
     error: str
     why: Why | None
     why_icon: str
+    asks: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +136,17 @@ class LibraryCard:
     description: str
 
 
-def card(execution: Execution, why: Why | None = None) -> str:
+def card(execution: Execution, why: Why | None = None) -> SafeString:
     """An execution's card; `why` says why it is not moving, where it is not."""
     return _draw("executions/_card.html", _card(execution, why))
 
 
-def plan(plan: Plan) -> str:
+def plan(plan: Plan) -> SafeString:
     """The card of a plan that stands in Planning."""
     return _draw("executions/_plan.html", _plan(plan))
 
 
-def library(task: Task) -> str:
+def library(task: Task) -> SafeString:
     """A task in the library drawer."""
     return _draw("executions/_library.html", _task(task))
 
@@ -146,8 +157,8 @@ def column_of(execution: Execution) -> str:
 
 
 @lru_cache(maxsize=KEPT)
-def _draw(template: str, shown: Card | PlanCard | LibraryCard) -> str:
-    return render_to_string(template, {"card": shown}).strip()
+def _draw(template: str, shown: Card | PlanCard | LibraryCard) -> SafeString:
+    return render_to_string(template, {"card": shown})
 
 
 def _card(execution: Execution, why: Why | None) -> Card:
@@ -175,6 +186,7 @@ def _card(execution: Execution, why: Why | None) -> Card:
         error=_error(execution.error) if column == "failed" else "",
         why=why,
         why_icon=REASON_ICONS.get(why.code, "hourglass") if why else "",
+        asks=execution.state == State.WAITING,
     )
 
 

@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -37,7 +38,7 @@ class Shown:
     """A column as a page shows it: cards drawn, how many there are in all, and the address of the next ones."""
 
     column: Column
-    cards: list[str]
+    cards: list[SafeString]
     count: int
     more: str = ""
     working: int = 0
@@ -51,13 +52,13 @@ class Shown:
 @require_safe
 @login_required
 def board(request: HttpRequest) -> HttpResponse:
-    """The five columns and the library. `?column=` and `after=` show the cards of one column after a card; the page's
-    script asks for these alone."""
+    """The five columns and the library. `?column=` and `after=` turn one column to the cards after one; the page's script
+    asks for that column alone."""
     asking(request, scope="read")
     since = queries.present()
     turned = _turned(request.GET)
     if turned and getattr(request, "htmx", False):
-        return render(request, "executions/_cards.html", {"shown": _executions(only=turned)[0]})
+        return render(request, "executions/_column.html", {"shown": _executions(only=turned)[0]})
     context = {
         "since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "columns": [_planning(), *_executions(turned=turned)],
@@ -78,7 +79,7 @@ def move(request: HttpRequest) -> HttpResponse:
     """
     form = MoveForm({**request.GET.dict(), **request.POST.dict()})
     if not form.is_valid():
-        return _refused(request, " ".join(wrong for found in form.errors.values() for wrong in found), status=400)
+        return _refused(request, " ".join(str(wrong) for found in form.errors.values() for wrong in found), status=400)
     said = form.cleaned_data
     by = asking(request, scope="read")
     try:

@@ -54,9 +54,10 @@ async function turn(event, link) {
   if (!answer?.ok || answer.redirected) return void location.assign(link.href);
   const next = document.createElement("template");
   next.innerHTML = await answer.text();
-  for (const card of [...next.content.querySelectorAll(".card")]) if (document.getElementById(card.id)) card.remove();
-  const begins = next.content.querySelector(".card");
-  link.replaceWith(next.content);
+  const isNew = (part) => part.matches("[data-more]") || (part.matches(".card") && !document.getElementById(part.id));
+  const parts = [...next.content.querySelector("[data-cards]").children].filter(isNew);
+  const begins = parts.find((part) => part.matches(".card"));
+  link.replaceWith(...parts);
   begins?.focus();
 }
 
@@ -75,26 +76,39 @@ document.addEventListener("planned", () => {
   if (document.body.dataset.live !== "on") location.reload();
 });
 
+dialog.addEventListener("htmx:after:swap", () => dialog.querySelector("[aria-invalid=true]")?.focus());
+
 dialog.addEventListener("click", (event) => {
   if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();
 });
 
 // ------------------------------------------------------------------------------------------------ after each news
 
+let questions = Number(document.querySelector("[data-questions]").textContent);
+
 document.addEventListener("live:applied", ({ detail }) => {
   const arrived = detail.moved.filter(({ to }) => to).map(({ id }) => document.getElementById(id));
   for (const card of arrived) flash(card);
   if (arrived.length > MOST_SAID) announce(`${arrived.length} cards have moved.`);
   else if (arrived.length) announce(arrived.map((card) => `${nameOf(card)} is in ${titleOf(card.dataset.in)}.`).join(" "));
+  stop(detail.moved.filter(({ id, to }) => !to && id.startsWith("execution-")).length);
   focusAwaited();
   tell();
 });
+
+// A cancelled card leaves the board; the count says where it went.
+function stop(number) {
+  const chip = document.querySelector("[data-stopped]");
+  const place = chip.querySelector("b");
+  place.textContent = Number(place.textContent) + number;
+  chip.hidden = place.textContent === "0";
+}
 
 function focusAwaited() {
   const card = awaited && document.getElementById(awaited);
   if (!card) return;
   awaited = "";
-  if (document.activeElement === document.body) card.focus();
+  card.focus();
 }
 
 function tell() {
@@ -106,10 +120,13 @@ function tell() {
   }
   const working = board.querySelectorAll("[data-state=preparing], [data-state=running], [data-state=cancelling]").length;
   const load = board.querySelector("[data-working]");
-  load.hidden = !working;
+  load.hidden = String(working) === board.querySelector("[data-column=running]").dataset.count;
   load.textContent = `${working} working`;
   const asks = document.querySelector("[data-asks]");
-  asks.hidden = asks.querySelector("[data-questions]").hidden;
+  const open = Number(asks.querySelector("[data-questions]").textContent);
+  asks.hidden = !open;
+  if (open > questions) announce(open === 1 ? "A question waits for you." : `${open} questions wait for you.`);
+  questions = open;
 }
 
 // ------------------------------------------------------------------------------------------------ library and keys
