@@ -95,7 +95,7 @@ class Security:
     def read(cls, value: Mapping[str, Any] | None, *, default: Level = Level.MEDIUM) -> Self:
         read = _Reader(value, "/security", cls)
         level = read.value.get("level", default)
-        if level not in Level.__members__:
+        if not isinstance(level, str) or level not in Level.__members__:
             raise Unacceptable("/security/level", "must be LOW, MEDIUM or HIGH")
         return cls(level=Level(level), permissions=read.words("permissions"), network=_network(read))
 

@@ -14,9 +14,10 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 
 from tasks import append_only
 from tests import services
+from tests.api import api
 from tests.browser import browser, complaints, new_page, page
 
-__all__ = ["browser", "complaints", "new_page", "page"]
+__all__ = ["api", "browser", "complaints", "new_page", "page"]
 
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "house", "new_house"}
 HOUSE_FIXTURES = {"house", "new_house"}

@@ -62,7 +62,7 @@ class InScope(BasePermission):
         principal = request.auth
         if not isinstance(principal, Principal):
             return False
-        if getattr(view, str(request.method).lower(), None) is None:
+        if str(request.method) not in view.allowed_methods:
             return True  # nothing to protect: the answer is 405
         scope = scope_of(view, str(request.method))
         if not scope:

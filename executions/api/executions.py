@@ -11,7 +11,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections, transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
@@ -228,7 +228,8 @@ def held_until_final(view: Callable[..., HttpResponseBase]) -> Callable[..., Cor
 
 
 def has_ended(pk: UUID) -> bool:
-    """One small look, after which the connection goes back to where others can use it."""
+    """One small look, after which the connection is given back (unless a transaction around it still needs it)."""
     ended = Execution.objects.filter(pk=pk, state__in=FINAL).exists()
-    close_old_connections()
+    if not connection.in_atomic_block:
+        connection.close()
     return ended

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from tasks.api.resource import Resource
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "POST", "PATCH", "DELETE")
 
 
 class Nowhere(Resource):
@@ -22,7 +22,7 @@ class Nowhere(Resource):
         hint = "" if request.path.endswith("/") else " Addresses end with a slash."
         raise NotFound(f"There is nothing at this address.{hint} /api/docs/ lists what there is.")
 
-    get = post = put = patch = delete = nothing
+    get = post = patch = delete = nothing
 
 
 urlpatterns = [re_path(r"^", Nowhere.as_view())]

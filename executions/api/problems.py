@@ -14,9 +14,8 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import OperationalError
-from django.http import Http404
+from django.http import Http404, JsonResponse
 from rest_framework.exceptions import APIException, ErrorDetail, UnsupportedMediaType, ValidationError
-from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from executions.transitions import Refused
@@ -50,13 +49,19 @@ class Problem:
         }  # fmt: skip
 
 
-def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """The response to an expected error; None lets an unexpected one through."""
+def answer(error: Exception, context: Mapping[str, Any]) -> JsonResponse | None:
+    """The response to an expected error, JSON whatever the address else tells; None lets an unexpected one through."""
     problem = problem_of(error)
     if problem is None:
         return None
     set_rollback()
-    return Response(problem.body(), status=problem.status, headers=dict(problem.headers), content_type=MEDIA_TYPE)
+    return JsonResponse(
+        problem.body(),
+        status=problem.status,
+        headers=dict(problem.headers),
+        content_type=MEDIA_TYPE,
+        json_dumps_params={"ensure_ascii": False},
+    )
 
 
 @singledispatch

@@ -28,6 +28,7 @@ PAGING = frozenset({"cursor", "limit", "format"})
 class Resource(GenericAPIView[Any]):
     """One address of the API. A list says by `keyset` in which order it is paged: one or two names, unique together."""
 
+    http_method_names = ["get", "head", "post", "patch", "delete"]
     scopes: ClassVar[Mapping[str, str]] = {}
     keyset: ClassVar[Sequence[str]] = ()
     few, most = 50, 200  # rows on a page: unless asked otherwise, and at most
