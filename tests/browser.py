@@ -1,15 +1,20 @@
-"""A real Chromium, and what a person does in it."""
+"""A real Chromium, and what a person does in it: sign in, press, type, drag with a mouse, watch two windows."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, expect, sync_playwright
 
 from tests.services import CHROMIUM, CHROMIUM_FLAGS, House, missing
 
-PATIENCE = 10_000  # ms for anything to appear
+PATIENCE = 20_000  # ms for anything to appear, on a machine that does something else as well
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+MOUSE_STEPS = 12  # moves between two places, as a hand makes them
+
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclass
@@ -22,6 +27,12 @@ class Complaints:
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.on("dialog", self._dialog)
+
+    def take(self, pattern: str) -> list[str]:
+        """Take out what the test itself provoked, such as an answer of 422; what it was."""
+        taken = [said for said in self.said if re.search(pattern, said)]
+        self.said = [said for said in self.said if said not in taken]
+        return taken
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -52,11 +63,11 @@ def complaints() -> Iterator[Complaints]:
 
 
 @pytest.fixture
-def new_page(browser: Browser, house: House, complaints: Complaints) -> Iterator[Callable[..., Page]]:
-    """Windows of people: each with cookies of its own, signed in to the house's board, unless `signed_in=False`."""
+def windows(browser: Browser, complaints: Complaints) -> Iterator[Callable[..., Page]]:
+    """Windows of people: each with cookies of its own, signed in to a house's board, unless `signed_in=False`."""
     opened = []
 
-    def open_page(*, signed_in: bool = True, **context_options: object) -> Page:
+    def open_page(house: House, *, signed_in: bool = True, **context_options: object) -> Page:
         context = browser.new_context(base_url=house.url, **context_options)  # type: ignore[arg-type]
         opened.append(context)
         page = context.new_page()
@@ -64,6 +75,8 @@ def new_page(browser: Browser, house: House, complaints: Complaints) -> Iterator
         complaints.listen(page)
         if signed_in:
             sign_in(page, house)
+            if context_options.get("java_script_enabled", True):
+                is_live(page)
         return page
 
     yield open_page
@@ -72,13 +85,56 @@ def new_page(browser: Browser, house: House, complaints: Complaints) -> Iterator
 
 
 @pytest.fixture
+def new_page(windows: Callable[..., Page], house: House) -> Callable[..., Page]:
+    """Windows of the house that all stories share."""
+    return lambda **options: windows(house, **options)
+
+
+@pytest.fixture
 def page(new_page: Callable[..., Page]) -> Page:
     return new_page()
 
 
 def sign_in(page: Page, house: House) -> None:
+    """By the form, as a person does, to the board."""
     page.goto("/accounts/login/")
     page.locator("input[name=username]").fill(house.user)
     page.locator("input[type=password]").fill(house.password)
-    page.locator("form button[type=submit]").first.click()
+    page.get_by_role("button", name="Sign in").click()
     page.wait_for_selector("[data-column=pending]")
+
+
+def is_live(page: Page) -> None:
+    """Wait until the page hears of changes: what is done next is then seen on it."""
+    expect(page.locator("body")).to_have_attribute("data-live", "on")
+
+
+def column(page: Page, name: str) -> Locator:
+    return page.locator(f"[data-column={name}]")
+
+
+def card(page: Page, execution: str) -> Locator:
+    return page.locator(f"[id='execution-{execution}']")
+
+
+def plan_of(page: Page, task: str) -> Locator:
+    """The first plan of a task in Planning."""
+    return column(page, "planning").locator(f"[data-task='{task}']").first
+
+
+def drag(page: Page, source: Locator, target: Locator) -> None:
+    """With a real mouse, in small moves: clicks made by script would pass by what a person meets."""
+    source.scroll_into_view_if_needed()
+    from_x, from_y = grip(source)
+    to_x, to_y = grip(target)
+    page.mouse.move(from_x, from_y)
+    page.mouse.down()
+    page.mouse.move(to_x, to_y, steps=MOUSE_STEPS)
+    page.mouse.up()
+
+
+def grip(place: Locator) -> tuple[float, float]:
+    """Where a hand takes a card, and drops one: near the top, in the middle."""
+    box = place.bounding_box()
+    assert box, f"{place} is not to be seen"
+    return box["x"] + box["width"] / 2, box["y"] + min(box["height"] / 2, 24)

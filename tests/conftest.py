@@ -15,13 +15,13 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from tasks import append_only
 from tests import services
 from tests.api import api
-from tests.browser import browser, complaints, new_page, page
+from tests.browser import browser, complaints, new_page, page, windows
 
-__all__ = ["api", "browser", "complaints", "new_page", "page"]
+__all__ = ["api", "browser", "complaints", "new_page", "page", "windows"]
 
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "house", "new_house"}
 HOUSE_FIXTURES = {"house", "new_house"}
-BROWSER_FIXTURES = {"browser", "new_page", "page"}
+BROWSER_FIXTURES = {"browser", "windows", "new_page", "page"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

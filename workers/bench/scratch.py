@@ -4,6 +4,7 @@ For the bench, the drill and the tests. Nothing of it outlives the process that 
 """
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -23,6 +24,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+import psycopg
 
 from workers.supervisor.child import die_with
 
@@ -202,6 +205,13 @@ class House:
         assert status == HTTPStatus.OK, execution
         return dict(execution)
 
+    def rows(self, path: str) -> list[dict[str, Any]]:
+        """Every row of a list of the API, page by page."""
+        status, page = self.api("GET", path)
+        assert status == HTTPStatus.OK, page
+        following = page["next"].partition("/api/v1/")[2] if page["next"] else ""
+        return [*page["results"], *(self.rows(following) if following else [])]
+
     def reaches(self, pk: str, *states: str, within: float = 30) -> dict[str, Any]:
         """The execution, once it is in one of these states."""
 
@@ -247,11 +257,21 @@ def environ(process: Path) -> list[bytes]:
         return []
 
 
+def database_of(home: Path) -> dict[str, str]:
+    """On a PostgreSQL that houses share, a database for each: in one, they would take each other's workers for theirs."""
+    url = os.environ.get("DATABASE_URL", "")
+    if not url.startswith("postgres"):
+        return {"DATABASE_URL": url} if url else {}
+    name = "house_" + hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    with psycopg.connect(url, autocommit=True) as connection, contextlib.suppress(psycopg.errors.DuplicateDatabase):
+        connection.execute(f"CREATE DATABASE {name}")
+    return {"DATABASE_URL": urlsplit(url)._replace(path=f"/{name}").geturl()}
+
+
 def start_house(home: Path, **settings: str) -> House:
     """`manage.py up` in this home, on a free port; not yet ready."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    database = {"DATABASE_URL": os.environ["DATABASE_URL"]} if os.environ.get("DATABASE_URL") else {}
-    environment = {**clean, **database, "PORT": str(free_port()), "RUNBOARD_HOME": str(home), **settings}
+    environment = {**clean, **database_of(home), "PORT": str(free_port()), "RUNBOARD_HOME": str(home), **settings}
     home.mkdir(parents=True, exist_ok=True)
     with (home.parent / f"{home.name}.log").open("wb") as log:
         process = spawn([sys.executable, ROOT / "manage.py", "up"], env=environment, stdout=log, cwd=ROOT)
