@@ -27,7 +27,7 @@ from executions.durations import duration
 from executions.models import Execution
 from executions.states import CLAIMABLE, Reason, State
 from executions.waiting import Why
-from tasks.models import Plan, Task
+from tasks.models import Plan, Task, TaskVersion
 from tasks.policy import RetryPolicy
 
 KEPT = 4096  # fragments of 1 to 2 KB
@@ -134,6 +134,7 @@ class LibraryCard:
     title: str
     about: str
     description: str
+    missing: tuple[str, ...]
 
 
 def card(execution: Execution, why: Why | None = None) -> SafeString:
@@ -194,7 +195,6 @@ def _plan(plan: Plan) -> PlanCard:
     version = plan.task.latest
     assert version is not None  # a plan is made of a task that can run
     given = plan.input if isinstance(plan.input, dict) else {}
-    required = version.input_schema.get("required", [])
     return PlanCard(
         id=plan.pk,
         version=plan.version,
@@ -206,7 +206,7 @@ def _plan(plan: Plan) -> PlanCard:
         agent=version.agent,
         hue=_hue(version.agent),
         priority=version.priority,
-        missing=tuple(str(name) for name in required if name not in given),
+        missing=_missing(version, given),
         given=tuple(given),
     )
 
@@ -215,7 +215,13 @@ def _task(task: Task) -> LibraryCard:
     version = task.latest
     assert version is not None  # the library holds tasks that can run
     runs = "Action" if version.kind == "action" else version.runtime.capitalize()
-    return LibraryCard(task.slug, task.title, f"{runs} · {version.queue}", first_line(task.description))
+    about = f"{runs} · {version.queue}"
+    return LibraryCard(task.slug, task.title, about, first_line(task.description), _missing(version, {}))
+
+
+def _missing(version: TaskVersion, given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Required members of the input that are not given: the form is asked for them before anything is started."""
+    return tuple(str(name) for name in version.input_schema.get("required", []) if name not in given)
 
 
 def _chips(execution: Execution) -> tuple[Chip, ...]:

@@ -38,6 +38,7 @@ export async function drop(card, to, before = null) {
   const move = moveFor(card, to);
   try {
     if (!move) refuse(card, whyNot(card, to));
+    else if (move.verb === "submit" && card.dataset.formFirst) await openForm(card.dataset.formFirst);
     else if (!move.confirm || (await confirmed(card, move))) await ask(card, to, before, move);
     else announce(`${nameOf(card)} goes on.`);
   } finally {
