@@ -18,11 +18,12 @@ import threading
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 
 from tasks.policy import Limits
 from tasks.sdk.canonical import encode
 from tasks.sdk.protocol import Start
-from workers.runtimes import processes
+from workers.runtimes import processes, seccomp
 from workers.runtimes.base import EnvironmentFailed, EnvironmentUnavailable, Order, Runtime, Sandbox, memo_body
 from workers.runtimes.bundle import INSIDE, Interpreter, interpreter
 from workers.runtimes.conversation import Conversation, Ends
@@ -189,7 +190,14 @@ def _launch(bwrap: str, order: Order, *, id: str, uid: int | None, freed: Callab
         (channel, its_channel), (stdout, its_stdout) = handover.channel(), handover.pipe()
         (stderr, its_stderr), (status, its_status) = handover.pipe(), handover.pipe()
         options = [*_options(order, python=python), *_files(order, id=id, python=python, handover=handover)]
-        options += ["--json-status-fd", str(its_status), "--remount-ro", "/"]
+        options += [
+            "--json-status-fd",
+            str(its_status),
+            "--remount-ro",
+            "/",
+            "--seccomp",
+            str(handover.file(_filter())),
+        ]
         arguments = handover.file(b"".join(option.encode() + b"\0" for option in options))
         process = spawn(
             [
@@ -305,6 +313,16 @@ def _limited(limits: Limits) -> list[str]:
         *("--nofile=256:256", "--core=0:0", "--stack=2097152:2097152", "--memlock=65536:65536"),
         *("--msgqueue=0:0", "--sigpending=256:256", "--"),
     ]
+
+
+@cache
+def _filter() -> bytes:
+    try:
+        return seccomp.program()
+    except KeyError as machine:
+        raise EnvironmentUnavailable(
+            f"sandboxes need a list of system calls, and there is none for {machine}"
+        ) from None
 
 
 def _command(order: Order, *, python: Interpreter) -> list[str]:

@@ -1,8 +1,8 @@
 """Ends what an earlier life of a worker left behind.
 
-Normally nothing is: a sandbox dies with the process that made it. Code inside can ask the kernel not to be told of that
-death, though, so a worker looks for its own mark when it starts. The mark is a mount inside the sandbox, which the code
-there can neither remove nor forge.
+Normally nothing is: a sandbox dies with the process that made it, and the filter of system calls refuses to ask for anything
+else. A worker looks for its own mark all the same when it starts. The mark is a mount inside the sandbox, which the code there
+can neither remove nor forge.
 """
 
 from __future__ import annotations

@@ -40,6 +40,8 @@ def userns():
 port, outside = runboard.input()["port"], ("192.0.2.1", 9)
 with open("/proc/self/limits") as limits:
     processes = next(line.split()[2] for line in limits if line.startswith("Max processes"))
+with open("/proc/self/status") as status:
+    told = dict(line.split(":", 1) for line in status)
 runboard.output({
     "the house's loopback is out of reach": blocked(lambda: socket.create_connection(("127.0.0.1", port), 2)),
     "there is no network": blocked(lambda: socket.create_connection(outside, 2)),
@@ -49,7 +51,9 @@ runboard.output({
     "the host's processes are out of sight": os.getpid() == 1 and all(
         int(name) < 100 for name in os.listdir("/proc") if name.isdigit()),
     "the number of processes is limited": processes == "16",
-    "the code runs as nobody": os.getuid() == 65534,
+    "the code runs as nobody, without a right to more": os.getuid() == 65534
+        and int(told["CapEff"], 16) == int(told["CapBnd"], 16) == 0 and told["NoNewPrivs"].strip() == "1",
+    "system calls are filtered": told["Seccomp"].strip() == "2",
 })
 """
 ADVICE = (

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from tasks.policy import Limits
-from tasks.sdk.protocol import Frame, Output
-from tests.workers.runtimes.conftest import OWNER, Played
-from workers.runtimes import Sandbox, janitor, processes
+from tasks.sdk.protocol import Frame, Hello, Output
+from tests.workers.runtimes.conftest import OWNER, Played, order
+from workers.runtimes import Runtime, Sandbox, janitor, processes
 
 Play = Callable[..., Played]
 
@@ -94,6 +94,21 @@ REACH = {
     "find a terminal": "attempt(lambda: os.open('/dev/tty', os.O_RDWR))",
     "find foreign descriptors": """[t for fd in os.listdir("/proc/self/fd")
         if (t := attempt(lambda: os.readlink("/proc/self/fd/" + fd))) and not t.startswith(ours)]""",
+    "push into a terminal with high bits": "libc.syscall(16, 0, ctypes.c_ulong(0x100005412), b'x') == 0",
+    "outlive its parent": "libc.prctl(1, 0) == 0",
+    "allocate what no limit sees": "attempt(lambda: os.memfd_create('x')) or libc.shmget(0, 4096, 0o1600) >= 0",
+    "queue messages in the kernel": "libc.msgget(0, 0o1600) >= 0",
+    "use io_uring": "libc.syscall(425, 8, ctypes.create_string_buffer(256)) >= 0",
+    "talk to the hypervisor": "attempt(lambda: socket.socket(40, socket.SOCK_STREAM))",
+    "speak netfilter": "attempt(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12))",
+    "use the kernel's crypto": "attempt(lambda: socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET))",
+    "keep keys": "libc.syscall(250, 0, -3, 1) >= 0",
+    "load a program into the kernel": "libc.syscall(321, 0, b'', 0) >= 0",
+    "trace its own": "libc.ptrace(0, 0, 0, 0) == 0",
+    "handle faults itself": "libc.syscall(323, 0) >= 0",
+    "clone into namespaces": "libc.syscall(56, 0x10000011, 0, 0, 0, 0) == 0 and os._exit(0)",
+    "call what nobody knows yet": "libc.syscall(467, 0, 0, 0, 0) >= 0 or ctypes.get_errno() != 38",
+    "use another machine's calls": "libc.syscall(0x40000000 + 39) >= 0",
     "dump its memory to disk": "resource.getrlimit(resource.RLIMIT_CORE) != (0, 0)",
 }  # fmt: skip
 
@@ -202,7 +217,8 @@ def test_a_bomb_of_processes_stays_within_its_limit(play: Play, bomb: str) -> No
         nonlocal most
         most = max(most, len(processes.tree(sandbox._root() or 0)))  # type: ignore[attr-defined]
 
-    source = f"import os, time\nfrom threading import Thread\npid = os.getpid()\nprint('up', flush=True)\n{bomb}\nif os.getpid() == pid: print('end')"
+    beginning = "import os, time\nfrom threading import Thread\npid = os.getpid()\nprint('up', flush=True)\n"
+    source = f"{beginning}{bomb}\nif os.getpid() == pid: print('end')"
     played = play(source, limits=LIMITS, on=count)
     assert played.exit.cause in ("", "timeout")
     assert played.seconds < 15
@@ -404,7 +420,7 @@ while True: time.sleep(300)
     ],
     ids=["plain", "that asks not to be told"],
 )
-def test_a_killed_worker_leaves_no_sandbox_to_its_next_life(source: str) -> None:
+def test_a_sandbox_dies_with_its_worker(source: str) -> None:
     owner = f"{OWNER} killed"
     worker = subprocess.Popen([sys.executable, "-c", WORKER, owner, source], stdout=subprocess.PIPE, text=True)
     assert worker.stdout is not None
@@ -416,11 +432,19 @@ def test_a_killed_worker_leaves_no_sandbox_to_its_next_life(source: str) -> None
         assert janitor.leftovers(owner)
         worker.kill()
         worker.wait()
-    janitor.clear(owner)
     deadline = time.monotonic() + 5
     while janitor.leftovers(owner) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert janitor.leftovers(owner) == []
+
+
+def test_the_janitor_ends_what_bears_its_owners_mark_and_nothing_else(play: Play, bwrap: Runtime) -> None:
+    frames = (ours := bwrap.prepare(order("import time\ntime.sleep(60)"))).frames()
+    assert isinstance(next(frames), Hello)
+    assert janitor.clear("somebody else") == 0
+    assert janitor.clear(OWNER) == 1
+    assert list(frames) == []
+    assert (ours.close().signal, ours.close().cause) == (9, "")
 
 
 def test_signals_from_outside_reach_only_its_own_sandbox(play: Play) -> None:
