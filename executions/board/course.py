@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from executions.board.wording import LOOKS, look
-from executions.durations import duration
+from executions.durations import duration, round_duration
 from executions.models import Attempt, Event, Execution, Question, Step
 
 # what an event begins, until the next one of these
@@ -156,7 +156,7 @@ def timeline(
         spans += sorted(inside, key=lambda span: span.begin)
     unit = _unit((end - execution.created_at).total_seconds())
     placed = (_placed(span, row, execution.created_at, unit) for row, span in enumerate(spans))
-    ticks = (Tick(LEFT + STRIDE * n, duration(unit * n) if n else "0") for n in range(TICKS))
+    ticks = (Tick(LEFT + STRIDE * n, round_duration(round(unit * n, 3))) for n in range(TICKS))
     line = None if execution.is_final else _x(now, execution.created_at, unit)
     return Timeline(tuple(placed), tuple(ticks), TOP + ROW * len(spans) + FOOT, line)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,8 +22,8 @@ from executions.board.course import TURNS, time_bar, timeline
 from executions.board.log import tail
 from executions.board.people import asking, may
 from executions.board.wording import happening, look, plural
-from executions.models import Attempt, Event, Execution
-from executions.states import PHASES, State, allowed_verbs
+from executions.models import Attempt, Event, Execution, Question
+from executions.states import HELD, PHASES, State, allowed_verbs
 from executions.transitions import Refused
 
 MOST_ATTEMPTS = 20
@@ -31,6 +31,7 @@ MOST_STEPS = 50
 MOST_EVENTS = 40
 EVENTS_A_PAGE = 200
 FAILED = PHASES["failed"]
+LATELY = timedelta(minutes=2)
 
 
 @require_safe
@@ -99,7 +100,7 @@ def page(
     found = get_object_or_404(_rows(), pk=pk)
     context = {
         **_about(request, found, now=timezone.now(), tried=tried),
-        "since": since.isoformat(),
+        "since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "refused": refused,
         "lines": tail(found),
         "lines_told": plural(found.last_line, "line"),
@@ -133,6 +134,7 @@ def _about(request: HttpRequest, found: Execution, *, now: datetime, tried: Trie
         "execution": found,
         "look": look(found),
         "why": waiting.reasons([found]).get(found.pk),
+        "is_at_work": found.state in HELD,
         "may_cancel": "cancel" in allowed_verbs(found.state) and may(request, "cancel"),
         "time": time_bar(found, turns, now=now),
         "timeline": timeline(found, attempts, steps, questions, now=now),
@@ -144,12 +146,25 @@ def _about(request: HttpRequest, found: Execution, *, now: datetime, tried: Trie
         "steps_left_out": steps_count - len(steps),
         "happenings": [happening(event) for event in newest],
         "asked": [
-            asked(question, now=now, tried=tried if tried and tried.question.pk == question.pk else None)
-            for question in questions
+            asked(question, now=now, tried=_about_this(question, tried)) for question in _current(questions, now)
         ],
+        "answered": [asked(question, now=now) for question in questions if question.state != Question.State.OPEN],
         "values": list(_values(found)),
         **_failed(found, attempts),
     }
+
+
+def _current(questions: Sequence[Question], now: datetime) -> list[Question]:
+    """What is asked now, and what was closed so lately that somebody may still be typing an answer to it."""
+    return [
+        question
+        for question in questions
+        if question.state == Question.State.OPEN or (question.answered_at and now - question.answered_at < LATELY)
+    ]
+
+
+def _about_this(question: Question, tried: Tried | None) -> Tried | None:
+    return tried if tried and tried.question.pk == question.pk else None
 
 
 def _values(found: Any) -> list[values.Shown]:

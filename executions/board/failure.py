@@ -192,9 +192,10 @@ def _todo(execution: Execution, error: Mapping[str, Any]) -> Iterator[Step]:
 def _last_frame(stack: str) -> str:
     """Where the author's code was, by the last line of a Python stack that names a place."""
     places = [line.strip() for line in stack.splitlines() if line.strip().startswith("File ")]
-    if not places:
+    own = [place for place in places if "main." in place] or places
+    if not own:
         return ""
-    return places[-1].removeprefix("File ").replace('"', "").replace(", line ", ":").partition(",")[0][:100]
+    return own[-1].removeprefix("File ").replace('"', "").replace(", line ", ":").partition(",")[0][:100]
 
 
 def _inputs(good: str, this: str) -> Iterator[Row]:

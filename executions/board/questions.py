@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -74,7 +74,7 @@ def _inbox(request: HttpRequest, *, tried: Tried | None = None, status: int = 20
     if tried and tried.question.state != Question.State.OPEN:
         shown = [tried.question, *shown]
     context: dict[str, Any] = {
-        "since": since.isoformat(),
+        "since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "asked": [asked(row, now=now, tried=tried if tried and tried.question.pk == row.pk else None) for row in shown],
         "open": [{"question": row, "ago": ago(row.asked_at, now=now)} for row in rows[:MOST_OPEN]],
         "left_out": queries.open_question_count() - MOST_OPEN if len(rows) > MOST_OPEN else 0,

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from executions.board.listing import Line
 from executions.board.people import may
-from executions.board.wording import look, memory, plural
+from executions.board.wording import actor, look, memory, plural
 from executions.durations import ago, duration, round_duration
 from executions.models import Execution
 from executions.states import State
@@ -85,7 +85,10 @@ def task(request: HttpRequest, slug: str) -> HttpResponse:
         "runs_on": _runs_on(seen),
         "form": forms.blank(seen.input_schema),
         "policies": _policies(seen),
-        "versions": [{"version": version, "ago": ago(version.created_at, now=now)} for version in versions],
+        "versions": [
+            {"version": version, "ago": ago(version.created_at, now=now), "by": actor(version.created_by)}
+            for version in versions
+        ],
         "diffs": list(_diffs(before, seen)),
         "recent": [_line(row, now) for row in recent],
         "usual": _usual(found),
