@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from tasks.models import Token
@@ -80,6 +80,11 @@ def issue(*, name: str, user: str = "admin", scopes: Iterable[str] = ("read", "s
         name=name, user=owner, digest=digest(secret), last4=secret[-4:], scopes=wanted, created_at=timezone.now()
     )
     return secret
+
+
+def revoke(tokens: QuerySet[Token], *, now: datetime) -> int:
+    """End these tokens for good; how many were still good."""
+    return tokens.filter(revoked_at=None).update(revoked_at=now)
 
 
 def digest(secret: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import AsyncClient
 from django.utils import timezone
 
@@ -51,8 +53,15 @@ def test_nobody_waits_without_the_right_to_see(mira: User) -> None:
         assert time.monotonic() - began < A_LONG_TIME
 
 
+@pytest.fixture
+async def thread_of_requests() -> AsyncIterator[None]:
+    """Requests of this test share a thread; its connection goes when the test goes."""
+    yield
+    await sync_to_async(connections.close_all)()
+
+
 @pytest.mark.django_db(transaction=True)
-async def test_the_answer_comes_when_it_ends(api: Api) -> None:
+async def test_the_answer_comes_when_it_ends(api: Api, thread_of_requests: None) -> None:
     execution = await sync_to_async(make_execution)()
     asking = asyncio.create_task(
         AsyncClient().get(
