@@ -8,7 +8,7 @@ import signal
 import sys
 
 from .canonical import decode
-from .channel import Channel, flush
+from .channel import Channel, flush, line_of
 from .context import Run, adopt
 from .script import perform
 
@@ -20,13 +20,18 @@ HIGH = 100  # above what shells redirect and programs expect
 
 
 def main(runtime: str = "python") -> NoReturn:
-    """Runs one attempt of `runtime` and ends the process with the author's exit code."""
+    """Says hello on fd 0 and runs one attempt of `runtime`."""
+    os.write(0, line_of({"t": "hello", "v": 1, "runtime": runtime}))
+    run(runtime)
+
+
+def run(runtime: str) -> NoReturn:
+    """Runs one attempt, hello having been said, and ends the process with the author's exit code."""
     line = Channel(take_over())
-    line.send({"t": "hello", "v": 1, "runtime": runtime})
     start = line.receive()
-    run = Run(line, start, input=load(start.get("input")), memo=load(start.get("memo")) or [])
-    adopt(run)
-    code, killed_by = _run(run, line, runtime)
+    attempt = Run(line, start, input=load(start.get("input")), memo=load(start.get("memo")) or [])
+    adopt(attempt)
+    code, killed_by = _perform(attempt, line, runtime)
     flush()
     line.send({"t": "done", "code": code, "signal": killed_by})
     os._exit(code)
@@ -49,7 +54,7 @@ def load(path: str | None) -> Any:
         return decode(file.read())
 
 
-def _run(run: Run, line: Channel, runtime: str) -> tuple[int, int | None]:
+def _perform(run: Run, line: Channel, runtime: str) -> tuple[int, int | None]:
     if runtime == "shell":
         from .shell import serve
 

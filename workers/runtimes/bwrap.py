@@ -16,7 +16,7 @@ import signal
 import socket
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 
@@ -35,11 +35,19 @@ NOBODY = 65534
 MARKS = "/run/sandbox"  # an empty file here names the sandbox: the code inside cannot unmount it
 SOURCES = {"python": "/task/main.py", "shell": "/task/main.sh"}
 MOST_INODES = 20_000
+PLACES = ("work", "dev/shm")  # where files can be made
 SHM = 8 * 1024 * 1024
 SHARED, TEMPORARY = "/dev/shm", "/tmp"  # noqa: S108  (inside)
 NICE = 5
 SYSTEM = ("ld.so.cache", "alternatives", "localtime", "ssl/certs", "mime.types")
-BOOT = f"import sys; sys.path.insert(0, {INSIDE!r}); from runboard.__main__ import main; main(*sys.argv[1:])"
+# Hello first: what the house does about it goes on while the SDK loads (10 ms).
+BOOT = f"""
+import posix, sys
+posix.write(0, b'{{"t":"hello","v":1,"runtime":"%s"}}\\n' % sys.argv[1].encode())
+sys.path.insert(0, {INSIDE!r})
+from runboard.__main__ import run
+run(sys.argv[1])
+"""
 COMMAND = """#!{python} -IS
 import sys; sys.path.insert(0, {inside!r})
 from runboard.command import main; main()
@@ -108,13 +116,18 @@ class BwrapSandbox(Conversation):
         root = self._root()
         if root is None:
             return
-        for place in ("work", "dev/shm"):
+        for place in PLACES:
             try:
                 self._places.append(os.open(f"/proc/{root}/root/{place}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW))
             except OSError:
                 continue
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, root, NICE)
+
+    @property
+    def counts_files(self) -> bool:
+        """Whether the number of files is kept in bounds: it takes the right to look into /proc/PID/root."""
+        return len(self._places) == len(PLACES)
 
     def _overused(self) -> str:
         root = self._root()
@@ -198,7 +211,7 @@ def _launch(bwrap: str, order: Order, *, id: str, uid: int | None, freed: Callab
             "--seccomp",
             str(handover.file(_filter())),
         ]
-        arguments = handover.file(b"".join(option.encode() + b"\0" for option in options))
+        arguments = handover.file(_told(options))
         process = spawn(
             [
                 *_as(uid),
@@ -268,6 +281,13 @@ def _options(order: Order, *, python: Interpreter) -> list[str]:
     ]
 
 
+def _told(options: Sequence[str]) -> bytes:
+    """The options as bwrap reads them from a file. A NUL within one would let an author write options of their own."""
+    if any("\0" in option for option in options):
+        raise EnvironmentFailed("an environment variable holds a NUL character")
+    return b"".join(option.encode() + b"\0" for option in options)
+
+
 def _environment(order: Order) -> dict[str, str]:
     """The author's variables, under ours: an attempt cannot say that it is another."""
     ours = {
@@ -286,7 +306,7 @@ def _files(order: Order, *, id: str, python: Interpreter, handover: Handover) ->
     """The options that put our files inside, each handed over in memory and read-only there."""
     command = COMMAND.format(python=python.path, inside=INSIDE).encode()
     inside = {
-        **python.sdk,
+        INSIDE: python.sdk,
         "/etc/passwd": f"nobody:x:{NOBODY}:{NOBODY}:nobody:/work:/bin/sh\n".encode(),
         f"{MARKS}/{id}": b"",
         SOURCES[order.runtime]: order.source.encode(),

@@ -25,6 +25,7 @@ from workers.runtimes.handover import Handover
 from workers.runtimes.spawn import spawn
 
 HOUSE = Path(__file__).resolve().parents[2]
+FAT = 96 * 1024**2
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "RUNBOARD_HOME")
 
 
@@ -192,7 +193,7 @@ class HelperSandbox(Conversation):
 
     def _close_ends(self) -> None:
         """A helper that left nothing running and said nothing more keeps its ends for the next attempt."""
-        reusable = self._is_reusable and self._helper.is_alive() and len(processes.tree(self._ends.process.pid)) == 1
+        reusable = self._is_reusable and _is_as_new(self._helper)
         with self._lock:
             self._selector.close()
             for fd in (self._woken, self._wake, self._pidfd, *self._files):
@@ -200,6 +201,12 @@ class HelperSandbox(Conversation):
         if not reusable:
             self._helper.kill()
         self._give_back(self._helper if reusable else None)
+
+
+def _is_as_new(helper: Helper) -> bool:
+    """Whether a helper left nothing running and holds on to no more memory than code needs."""
+    pid = helper.ends.process.pid
+    return helper.is_alive() and processes.tree(pid) == [pid] and processes.resident(pid) < FAT
 
 
 def _variables(order: Order) -> dict[str, str]:

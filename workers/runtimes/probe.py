@@ -17,7 +17,7 @@ from tasks.policy import Limits
 from tasks.sdk.protocol import Error, Frame, Output
 from workers.runtimes.base import EnvironmentFailed, EnvironmentUnavailable, Exit, Order
 from workers.runtimes.bundle import interpreter
-from workers.runtimes.bwrap import MEND, BwrapRuntime
+from workers.runtimes.bwrap import MEND, BwrapRuntime, BwrapSandbox
 
 BAD_FOR = 30.0
 PROGRAM = """
@@ -121,11 +121,11 @@ def _tried() -> Probe:
     began = time.monotonic()
     try:
         python = interpreter()
-        frames, ended = _run()
+        frames, ended, counts_files = _run()
     except (EnvironmentUnavailable, EnvironmentFailed) as error:
         return Probe(False, "bwrap", version, str(error))
     spent = (time.monotonic() - began) * 1000
-    findings = _findings(frames)
+    findings = _findings(frames, counts_files=counts_files)
     problem = _problem(findings, frames, ended)
     return Probe(
         not problem, "bwrap", version, problem, f"{python.path} {python.version}", findings=findings, milliseconds=spent
@@ -142,8 +142,8 @@ def _version(bwrap: str) -> str:
     return said.removeprefix("bubblewrap").strip()
 
 
-def _run() -> tuple[list[Frame], Exit]:
-    """The program in a real sandbox, beside a real listener on the house's loopback."""
+def _run() -> tuple[list[Frame], Exit, bool]:
+    """The program in a real sandbox, beside a real listener on the house's loopback; whether its files were counted."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         order = Order(
             execution="probe",
@@ -158,12 +158,13 @@ def _run() -> tuple[list[Frame], Exit]:
             frames = list(sandbox.frames())
         finally:
             ended = sandbox.close()
-    return frames, ended
+    return frames, ended, isinstance(sandbox, BwrapSandbox) and sandbox.counts_files
 
 
-def _findings(frames: list[Frame]) -> tuple[Finding, ...]:
+def _findings(frames: list[Frame], *, counts_files: bool) -> tuple[Finding, ...]:
     values = [frame.value for frame in frames if isinstance(frame, Output)]
-    return tuple(Finding(name, ok is True) for name, ok in values[0].items()) if values else ()
+    inside = [Finding(name, ok is True) for name, ok in values[0].items()] if values else []
+    return (*inside, Finding("the number of files is limited", counts_files)) if inside else ()
 
 
 def _problem(findings: tuple[Finding, ...], frames: list[Frame], ended: Exit) -> str:

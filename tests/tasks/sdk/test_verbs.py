@@ -223,6 +223,12 @@ def test_outside_a_step_there_is_no_idempotency_key() -> None:
         testing.run(lambda: runboard.context.idempotency_key)
 
 
+def test_a_verb_that_is_not_there_says_which_are() -> None:
+    with pytest.raises(AttributeError, match=r"runboard has no “sleep”; it has .*step"):
+        runboard.sleep(1)
+    assert runboard.testing is testing
+
+
 def test_what_the_code_raises_is_raised_by_the_test() -> None:
     def main() -> None:
         raise runboard.Retryable("later")

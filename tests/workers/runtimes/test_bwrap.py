@@ -11,7 +11,7 @@ import pytest
 from tasks.policy import Limits
 from tasks.sdk.protocol import Ask, Diverged, Error, Frame, Hello, Output, Progress, Step
 from tests.workers.runtimes.conftest import Played, attend, order
-from workers.runtimes import EnvironmentUnavailable, Lines, Memo, Runtime, Sandbox
+from workers.runtimes import EnvironmentFailed, EnvironmentUnavailable, Lines, Memo, Runtime, Sandbox
 from workers.runtimes.bwrap import BwrapRuntime
 
 Play = Callable[..., Played]
@@ -355,19 +355,24 @@ def test_an_environment_that_does_not_stand_says_no_hello_and_the_drivers_own_wo
     assert played.frames == [] or played.text
 
 
+def test_a_variable_cannot_carry_options_for_the_driver(bwrap: Runtime) -> None:
+    variables = {"COLOUR": "red\0--bind\0/\0/host"}
+    with pytest.raises(EnvironmentFailed, match="NUL"):
+        bwrap.prepare(order("print(1)", environment_variables=variables))
+
+
 def test_the_house_python_is_not_in_the_sandbox(play: Play) -> None:
     played = play(
         f"""
-import os, runboard, sys
-here = [path for path in sys.path if path]
+import os, runboard, sys, zipfile
 seen = [path for path in ({str(Path(__file__).parents[3])!r}, {sys.prefix!r}) if os.path.exists(path)]
-runboard.output([seen, sorted(os.listdir("/run/runboard/sdk/runboard"))])
+runboard.output([seen, zipfile.ZipFile("/run/runboard/sdk.zip").namelist()])
 """
     )
     seen, sdk = played.output
     assert seen == []
-    assert "protocol.pyc" not in sdk
-    assert "__init__.pyc" in sdk
+    assert "runboard/protocol.pyc" not in sdk
+    assert "runboard/__init__.pyc" in sdk
 
 
 def _stop_at_the_first_line(frame: Frame, sandbox: Sandbox) -> None:

@@ -60,7 +60,7 @@ REACH = {
         - {"alternatives", "ld.so.cache", "localtime", "mime.types", "passwd", "ssl"}""",
     "write to the system": """any(attempt(lambda: writes(p))
         for p in ["/usr/x", "/bin/sh", "/etc/passwd", "/x", "/dev/x", "/run/x"])""",
-    "change its own source": 'any(attempt(lambda: writes(p)) for p in ["/task/main.py", "/task/x", "/run/runboard/sdk/x"])',
+    "change its own source": 'any(attempt(lambda: writes(p)) for p in ["/task/main.py", "/task/x", "/run/runboard/sdk.zip"])',
     "remove its own mark": """any(attempt(lambda: (os.unlink("/run/sandbox/" + p), True)[1])
         for p in os.listdir("/run/sandbox"))""",
     "read a disk": 'any(attempt(lambda: reads("/dev/" + p)) for p in ["sda", "vda", "mem", "kmsg", "port", "fuse", "kvm"])',

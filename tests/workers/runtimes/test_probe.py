@@ -23,7 +23,7 @@ def test_this_machine_can_sandbox() -> None:
     assert found.ok, found.problem
     assert found.problem == ""
     assert found.memory == "rlimit+poll"
-    assert len(found.findings) == 9
+    assert len(found.findings) == 10
     assert all(finding.ok for finding in found.findings)
 
 
