@@ -16,14 +16,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
-from tasks import planning
+from tasks import demo, planning
 from tasks.models import PRIORITIES, Queue, Task, TaskVersion
 from tasks.policy import Level, Limits, RetryPolicy, Security, Timeouts, Unacceptable
 from tasks.schema import Invalid, Problem, schema_problem
 
 T = TypeVar("T")
 
-DEMO = Path(__file__).parent / "demo"
+DEMO = Path(demo.__file__).parent
 SOURCES = {"python": "main.py", "shell": "main.sh"}
 RUNTIMES = {"python", "shell"}
 LATER_RUNTIMES = {"node", "java"}
@@ -97,7 +97,7 @@ def document(version: TaskVersion) -> dict[str, Any]:
 def load_demo(*, now: datetime | None = None) -> list[Task]:
     """Define the demo tasks that are missing or changed, and plan each when it is new."""
     now = now or timezone.now()
-    return [_load(folder, now=now) for folder in sorted(DEMO.iterdir()) if (folder / "task.json").exists()]
+    return [_load(DEMO / folder, now=now) for folder in demo.ORDER]
 
 
 def read(document: Mapping[str, Any]) -> dict[str, Any]:
