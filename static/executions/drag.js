@@ -9,6 +9,8 @@ import { aim, dim, light, planBelow } from "./targets.js";
 const SLOP = 5; // px a mouse moves before it drags
 const TOUCH_SLOP = 10;
 const LONG_PRESS = 350; // ms
+const THUMB = 24; // px that a card hangs below a finger, which would hide what is under it
+const SMALL = 210; // px wide while it does
 const EDGE = 56; // px from an edge, where the board scrolls
 const STEP = 14;
 
@@ -49,9 +51,9 @@ function lift() {
   hand.ghost.removeAttribute("id");
   hand.ghost.classList.add("is-dragging", "ghost");
   hand.ghost.inert = true;
-  hand.ghost.style.inlineSize = `${box.width}px`;
-  hand.dx = box.left - hand.x;
-  hand.dy = box.top - hand.y;
+  hand.ghost.style.inlineSize = `${hand.isTouch ? Math.min(box.width, SMALL) : box.width}px`;
+  hand.dx = hand.isTouch ? -SMALL / 3 : box.left - hand.x;
+  hand.dy = hand.isTouch ? THUMB : box.top - hand.y;
   document.body.append(hand.ghost);
   document.body.classList.add("has-hand");
   card.classList.add("is-lifted");

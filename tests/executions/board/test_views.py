@@ -23,7 +23,7 @@ from tests.make import begin, claim_for, make_execution, make_plan, make_task
 
 pytestmark = pytest.mark.django_db
 
-SCRIPT = {"HTTP_HX_REQUEST": "true"}
+SCRIPT = {"HX-Request": "true"}
 NEEDS_CSV = {"type": "object", "properties": {"csv": {"type": "string"}}, "required": ["csv"]}
 MOST_QUERIES = 20
 
@@ -42,7 +42,7 @@ def board(client: Client, **query: str) -> Element:
 
 
 def drop(client: Client, card: str, to: str, *, script: bool = True, **said: Any) -> Any:
-    return client.post("/board/move/", {"card": card, "to": to, **said}, **(SCRIPT if script else {}))
+    return client.post("/board/move/", {"card": card, "to": to, **said}, headers=SCRIPT if script else None)
 
 
 def press(client: Client, page: Element, label: str) -> Any:
@@ -135,7 +135,7 @@ def test_a_column_shows_a_page_of_cards_and_the_way_to_the_next(mine: Client) ->
     assert shown == [f"execution-{execution.pk}" for execution in pending[:50]]
     assert column.marks["data-count"] == "52"
     more = column.one(data_more=None).marks["href"]
-    for rest in (read(mine.get(more).content).one(data_column="pending"), read(mine.get(more, **SCRIPT).content)):
+    for rest in (read(mine.get(more).content).one(data_column="pending"), read(mine.get(more, headers=SCRIPT).content)):
         assert [card.marks["id"] for card in rest.all(data_state=None)] == [f"execution-{e.pk}" for e in pending[50:]]
         assert rest.all(data_more=None) == []
 
@@ -145,13 +145,20 @@ def test_pages_of_a_column_of_finished_cards_miss_none_and_double_none(mine: Cli
     ended = [make_execution(task, state=State.COMPLETED) for _ in range(51)]
     Execution.objects.update(state_at=ended[0].state_at)  # the same moment: only the id orders them
     first = board(mine).one(data_column="completed")
-    second = read(mine.get(first.one(data_more=None).marks["href"], **SCRIPT).content)
+    second = read(mine.get(first.one(data_more=None).marks["href"], headers=SCRIPT).content)
     ids = [card.marks["data-execution"] for part in (first, second) for card in part.all(data_state=None)]
     assert ids == [str(execution.pk) for execution in reversed(ended)]
 
 
-@pytest.mark.parametrize("query", [{"column": "pending", "after": "x"}, {"column": "nowhere", "after": "1~2"},
-                                   {"column": "completed", "after": f"2026-01-01~{uuid4()}"}, {"column": "planning"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"column": "pending", "after": "x"},
+        {"column": "nowhere", "after": "1~2"},
+        {"column": "completed", "after": f"2026-01-01~{uuid4()}"},
+        {"column": "planning"},
+    ],
+)
 def test_a_page_that_is_none_is_not_found(mine: Client, query: dict[str, str]) -> None:
     assert mine.get("/", query).status_code == 404
 
