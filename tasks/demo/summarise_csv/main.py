@@ -17,7 +17,7 @@ def summarise(**given):
     filled = dict.fromkeys(columns, 0)
     every = max(1, len(rows) // PARTS)
     for number, row in enumerate(rows, start=1):
-        for column, value in zip(columns, row):
+        for column, value in zip(columns, row, strict=False):
             filled[column] += bool(value.strip())
         if number % every == 0:
             runboard.progress(number / len(rows), f"{number} of {len(rows)} records")
