@@ -117,8 +117,12 @@ class Hub:
             task.cancel()
         self._tasks = []
 
+    def _is_needed(self) -> bool:
+        """redis-py waits by `asyncio.wait_for`, which on Python 3.11 may swallow a cancellation: so who loops asks."""
+        return asyncio.current_task() in self._tasks
+
     async def _supervised(self, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
+        while self._is_needed():
             try:
                 await work()
             except Exception:
@@ -132,7 +136,7 @@ class Hub:
         async with aclosing(stream.connect_async(settings.REDIS_URL)) as client:
             try:
                 self._position = self._position or await stream.end(client)
-                while True:
+                while self._is_needed():
                     self._position, found = await stream.after(client, self._position)
                     self._redis(away=False)
                     for news in found:
@@ -166,7 +170,8 @@ class Hub:
                 self._database(away=False)
                 self._take_in(found)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), POLL_EVERY if self._redis_away else HEAL_EVERY)
+                async with asyncio.timeout(POLL_EVERY if self._redis_away else HEAL_EVERY):
+                    await self._hurry.wait()
             self._hurry.clear()
 
     def _database(self, *, away: bool, why: Exception | None = None) -> None:
@@ -202,6 +207,8 @@ class Hub:
         if len(self._dirty) > MOST_DIRTY:
             self._send_reset()
         batch = [self._dirty.pop(element) for element in list(self._dirty)[:MOST_DRAWN]]
+        for news in batch:  # now, so that a healing read meanwhile does not find them again
+            self._remember(news.element, news.revision)
         frame = await self._draw(batch) if batch else {}
         if self._dirty:
             self._stir.set()
@@ -216,6 +223,8 @@ class Hub:
         try:
             frame = await in_thread(frames.drawn)(batch)
         except Exception:
+            for news in batch:
+                self._sent.pop(news.element, None)
             self._dirty = {news.element: news for news in batch} | self._dirty
             self._stir.set()
             raise

@@ -36,13 +36,13 @@ class Window:
 
     async def opens(self) -> bool:
         connected, _ = await self.socket.connect(timeout=PATIENCE)
-        return connected
+        return bool(connected)
 
     async def hears(self, told: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
         """The first frame from now on of which `told` is true."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                frame = json.loads(await self.socket.receive_from(timeout=PATIENCE))
+                frame: dict[str, Any] = json.loads(await self.socket.receive_from(timeout=PATIENCE))
                 self.frames.append(frame)
                 if told(frame):
                     return frame

@@ -119,11 +119,15 @@ async def test_a_card_is_sent_once_a_version(mira: User, promptly: None, open_wi
     window = await open_window(mira)
     execution = await done(make_execution)()
     await window.hears_of(f"execution-{execution.pk}")
-    for _ in range(2):
-        healed = window.frames[-1]["cursor"]
-        await window.hears(lambda frame, healed=healed: frame.get("cursor", "") > healed)
+    await heals(window)
+    await heals(window)
     told = [card for frame in window.frames for card in window.about(frame, f"execution-{execution.pk}")]
     assert len(told) == 1
+
+
+async def heals(window: Window) -> None:
+    before = window.frames[-1]["cursor"]
+    await window.hears(lambda frame: frame.get("cursor", "") > before)
 
 
 async def test_the_reason_changes_without_the_card(mira: User, promptly: None, open_window: Open) -> None:

@@ -76,9 +76,7 @@ async def test_an_oversize_message_ends_the_socket(mira: User, promptly: None, o
 
 
 @pytest.mark.parametrize("message", ["{", '{"subscribe": "everything"}', "\x00", "[" * 4000])
-async def test_garbage_is_ignored_up_to_a_measure(
-    message: str, mira: User, promptly: None, open_window: Open
-) -> None:
+async def test_garbage_is_ignored_up_to_a_measure(message: str, mira: User, promptly: None, open_window: Open) -> None:
     window = await open_window(mira)
     for _ in range(consumers.MOST_MESSAGES):
         await window.socket.send_to(text_data=message)
