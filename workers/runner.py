@@ -96,17 +96,24 @@ class Teller:
         self.claim = claim
         self.output: Output | None = None
         self.error: dict[str, Any] | None = None
-        self.is_suspended = False
+        self.is_suspended = self.is_stopped = False
         self._card = Card(claim)
 
     def listen(self, sandbox: Sandbox, choice: Choice) -> None:
-        """Every frame until the sandbox ends or hands its execution over to a person."""
-        for frame in sandbox.frames():
-            self._tell(frame, sandbox, choice)
-            if self.is_suspended:
-                sandbox.end()
-                return
-        self.flush(last=True)
+        """Every frame until the sandbox ends, hands its execution over to a person, or says what the door refuses."""
+        try:
+            for frame in sandbox.frames():
+                self._tell(frame, sandbox, choice)
+                if self.is_suspended:
+                    sandbox.end()
+                    return
+            self.flush(last=True)
+        except Stale:
+            self.is_stopped = True  # a cancel came first, or the claim is lost: the end will tell which
+            sandbox.end()
+        except Refused as refused:
+            self.error = self.error or {"type": "Refused", "message": refused.message, "code": refused.code}
+            sandbox.end()
 
     def flush(self, *, last: bool = False) -> None:
         """Show on the card what was kept back so as not to change it more than twice a second."""
@@ -135,6 +142,7 @@ class Teller:
                         now=now,
                     )
                 )
+                self.is_stopped = self.is_stopped or then == "stop"
                 sandbox.ack(frame.key, frame.occurrence, then=then, why="" if then == "go" else "cancelled")
             case Diverged():
                 self.error = self.error or _diverged(frame)
@@ -169,11 +177,12 @@ class Card:
         rows = [(line.at, line.stream, line.level, line.text) for line in batch.lines]
         with self._lock:
             message = next((line.text for line in reversed(batch.lines) if line.text.strip()), None)
-            shows = message is not None and self._may_tell()
+            shows = message is not None and self._progress is None and self._may_tell()
             insist(
                 lambda: transitions.log(self._claim, lines=rows, message=message if shows else None, now=timezone.now())
             )
             self._message = None if shows else message or self._message
+            self._flush()  # progress that waits is told with the line: lines alone would never let it through
 
     def progress(self, frame: Progress) -> None:
         with self._lock:
@@ -205,10 +214,10 @@ def conclude(
     """Say how the attempt ended, once: what really happened wins over what was asked for."""
     if teller.is_suspended or hold.is_lost:
         return
-    if hold.is_released and not ended.is_clean:
-        insist(lambda: transitions.release(claim, now=timezone.now()))
-    elif hold.is_cancelled and not ended.is_clean:
+    if (hold.is_cancelled or teller.is_stopped) and not ended.is_clean:
         insist(lambda: transitions.stopped(claim, now=timezone.now()))
+    elif hold.is_released and not ended.is_clean:
+        insist(lambda: transitions.release(claim, now=timezone.now()))
     elif failure := failed(teller, ended, limits):
         fail(claim, *failure)
     else:

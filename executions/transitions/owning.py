@@ -20,7 +20,7 @@ from executions.models import Attempt, Claim, Execution, clock
 from executions.retry import Category
 from executions.states import CLAIMABLE, HELD, Reason, State
 from executions.transitions.ending import close_attempt, follow
-from executions.transitions.moving import by_claim, move, resumed, verb
+from executions.transitions.moving import by_claim, held, move, resumed, verb
 
 
 @verb
@@ -89,7 +89,11 @@ def renew(claims: Iterable[Claim]) -> dict[UUID, str]:
 
 @verb
 def release(claim: Claim, *, now: datetime) -> None:
-    """A draining worker gives an execution back; no loss is counted."""
+    """A draining worker gives an execution back; no loss is counted. What was to be cancelled has ended with its sandbox."""
+    if move(held(claim).filter(state=State.CANCELLING), claim.execution_id, State.CANCELLED, kind="cancelled", now=now,
+            actor=claim.actor, reason_code=Reason.BY_PERSON):  # fmt: skip
+        close_attempt(claim.execution_id, "cancelled", now=now)
+        return
     priority = Execution.objects.values_list("priority", flat=True).get(pk=claim.execution_id)
     by_claim(
         claim,

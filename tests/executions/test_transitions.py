@@ -393,6 +393,13 @@ class TestCancel:
         then = transitions.step(claim, key="a", occurrence=0, input_hash="", value=1, seconds=0, now=timezone.now())
         assert then == "stop"
 
+    def test_a_draining_worker_has_seen_it_stop(self) -> None:
+        execution = make_execution()
+        claim = run(execution)
+        transitions.cancel(execution.pk, now=timezone.now(), actor="user:mira")
+        transitions.release(claim, now=timezone.now())
+        assert fresh(execution).state == "cancelled"
+
     def test_nobody_saw_it_stop(self) -> None:
         execution = make_execution(state=State.TERMINATED)
         assert (execution.state, execution.reason_code) == ("terminated", "not_stopped")

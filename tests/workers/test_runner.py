@@ -262,3 +262,40 @@ def test_insisting_outlives_a_broken_connection(monkeypatch: pytest.MonkeyPatch)
         return "heard"
 
     assert runner.insist(say) == "heard"
+
+
+def test_a_cancel_that_a_step_hears_first_is_confirmed_all_the_same() -> None:
+    execution = make_execution()
+
+    class AtAStep(Scripted):
+        def frames(self) -> Iterator[Frame]:
+            yield Hello("python")
+            transitions.cancel(execution.pk, now=timezone.now(), actor="user:mira")
+            yield StepFrame("a", 0, "", 1)
+            yield Error("Cancelled")
+
+    sandbox = AtAStep(ended=Exit(1, None, "", True, ""))
+    assert again(execution, sandbox).state == "cancelled"
+    assert sandbox.acks == [("a", "stop")]
+
+
+def test_a_question_that_comes_after_a_cancel_is_not_asked() -> None:
+    execution = make_execution()
+
+    class AsksLate(Scripted):
+        def frames(self) -> Iterator[Frame]:
+            yield Hello("python")
+            transitions.cancel(execution.pk, now=timezone.now(), actor="user:mira")
+            yield Ask("ask-1", 0, "Go on?", "text")
+
+    assert again(execution, AsksLate(ended=Exit(None, 9, "ended", True, ""))).state == "cancelled"
+    assert not Question.objects.exists()
+
+
+def test_what_the_door_refuses_ends_the_run_with_the_reason() -> None:
+    step = StepFrame("a", 0, "", 1)
+    sandbox = Scripted(Hello("python"), step, step, ended=Exit(None, 9, "ended", True, ""))
+    execution = run(sandbox)
+    assert (execution.state, error_of(execution)["type"]) == ("failed", "Refused")
+    assert "recorded already" in error_of(execution)["message"]
+    assert "end" in sandbox.calls
