@@ -181,7 +181,7 @@ def test_a_warm_helper_answers_within_milliseconds(act: Act) -> None:
         began = time.perf_counter()
         act("test.greet")
         times.append(time.perf_counter() - began)
-    assert statistics.median(times) < 0.015
+    assert statistics.median(times) < 0.05
 
 
 def test_marked_functions_alone_are_actions() -> None:
