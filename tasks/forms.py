@@ -110,9 +110,9 @@ class SchemaForm:
     problems: tuple[str, ...] = ()
 
     @property
-    def is_wrong(self) -> int:
-        """How many fields need somebody, or whether something else does."""
-        return sum(1 for field in self.fields if field.problems) or len(self.problems)
+    def wrong_fields(self) -> int:
+        """How many fields need somebody."""
+        return sum(1 for field in self.fields if field.problems)
 
     def read(self) -> Any:
         """The value as it was typed. Raises Invalid where a field cannot be read at all."""
