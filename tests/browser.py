@@ -4,9 +4,20 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Locator,
+    Page,
+    StorageState,
+    expect,
+    sync_playwright,
+)
 
 from tests.services import CHROMIUM, CHROMIUM_FLAGS, House, missing
 
@@ -62,21 +73,33 @@ def complaints() -> Iterator[Complaints]:
     assert not complaints.said
 
 
-@pytest.fixture
-def windows(browser: Browser, complaints: Complaints) -> Iterator[Callable[..., Page]]:
-    """Windows of people: each with cookies of its own, signed in to a house's board, unless `signed_in=False`."""
-    opened = []
+@pytest.fixture(scope="session")
+def sessions() -> dict[str, StorageState]:
+    """Cookies of those who signed in, by the house's address: one sign-in a house is enough."""
+    return {}
 
-    def open_page(house: House, *, signed_in: bool = True, **context_options: object) -> Page:
-        context = browser.new_context(base_url=house.url, **context_options)  # type: ignore[arg-type]
+
+@pytest.fixture
+def windows(
+    browser: Browser, complaints: Complaints, sessions: dict[str, StorageState]
+) -> Iterator[Callable[..., Page]]:
+    """Windows of people: each a browser of its own, signed in to a house's board, unless `signed_in=False`."""
+    opened: list[BrowserContext] = []
+
+    def open_page(house: House, *, signed_in: bool = True, **options: Any) -> Page:
+        cookies = sessions.get(house.url) if signed_in else None
+        context = browser.new_context(base_url=house.url, storage_state=cookies, **options)
         opened.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         complaints.listen(page)
-        if signed_in:
+        if cookies:
+            page.goto("/")
+        elif signed_in:
             sign_in(page, house)
-            if context_options.get("java_script_enabled", True):
-                is_live(page)
+            sessions[house.url] = context.storage_state()
+        if signed_in and options.get("java_script_enabled", True):
+            is_live(page)
         return page
 
     yield open_page
@@ -117,9 +140,8 @@ def card(page: Page, execution: str) -> Locator:
     return page.locator(f"[id='execution-{execution}']")
 
 
-def plan_of(page: Page, task: str) -> Locator:
-    """The first plan of a task in Planning."""
-    return column(page, "planning").locator(f"[data-task='{task}']").first
+def plan_of(page: Page, plan: int | str) -> Locator:
+    return page.locator(f"[id=plan-{plan}]")
 
 
 def drag(page: Page, source: Locator, target: Locator) -> None:
@@ -138,3 +160,26 @@ def grip(place: Locator) -> tuple[float, float]:
     box = place.bounding_box()
     assert box, f"{place} is not to be seen"
     return box["x"] + box["width"] / 2, box["y"] + min(box["height"] / 2, 24)
+
+
+def watch(page: Page) -> None:
+    """From now on the page remembers what its cards showed, and where: a card may move on faster than a test looks."""
+    page.evaluate(
+        """() => {
+            window.sights = {};
+            const look = () => {
+                for (const card of document.querySelectorAll("[data-execution]")) {
+                    const seen = (window.sights[card.dataset.execution] ??= []);
+                    const sight = [card.closest("[data-column]").dataset.column, card.innerText];
+                    if (String(seen.at(-1)) !== String(sight)) seen.push(sight);
+                }
+            };
+            const all = { subtree: true, childList: true, characterData: true, attributes: true };
+            new MutationObserver(look).observe(document.getElementById("board"), all);
+        }"""
+    )
+
+
+def sights(page: Page, execution: str) -> list[tuple[str, str]]:
+    """What was seen of an execution's card since the page was watched: the column it stood in, and its text."""
+    return [(where, text) for where, text in page.evaluate("execution => window.sights[execution] ?? []", execution)]

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,9 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from tasks import append_only
 from tests import services
 from tests.api import api
-from tests.browser import browser, complaints, new_page, page, windows
+from tests.browser import browser, complaints, new_page, page, sessions, windows
 
-__all__ = ["api", "browser", "complaints", "new_page", "page", "windows"]
+__all__ = ["api", "browser", "complaints", "new_page", "page", "sessions", "windows"]
 
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "house", "new_house"}
 HOUSE_FIXTURES = {"house", "new_house"}
@@ -33,6 +33,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("house")
         if uses & BROWSER_FIXTURES:
             item.add_marker("browser")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A story that failed is told together with what its houses had to say."""
+    report = yield
+    if report.failed:
+        report.sections += [(f"log of {house.home}", house.log[-5000:]) for house in standing]
+    return report
 
 
 # The database
@@ -88,36 +97,41 @@ def redis(redis_url: str) -> Iterator["redis_client.Redis"]:
 
 # A whole house
 
+standing: list[services.House] = []
+
 
 @pytest.fixture
 def new_house() -> Iterator[Callable[..., services.House]]:
     """Starts houses, each in a home of its own: `new_house(RUNBOARD_LEASE_SECONDS="2")`, and again with `home=`."""
-    started: list[services.House] = []
     with contextlib.ExitStack() as stack:
 
         def start(*, home: Path | None = None, wait: bool = True, **environment: str) -> services.House:
             place = home or Path(stack.enter_context(house_folder())) / "home"
-            house = services.start_house(place, **environment)
-            started.append(house)
+            house = stack.enter_context(stands(place, **environment))
             if wait:
                 house.wait_ready()
             return house
 
         yield start
-        for house in started:
-            house.stop()
 
 
 @pytest.fixture(scope="session")
 def house() -> Iterator[services.House]:
     """One for all stories of this process; they may hurt it, for it heals itself, but not stop it."""
-    with house_folder() as folder:
-        house = services.start_house(Path(folder) / "home")
-        try:
-            house.wait_ready()
-            yield house
-        finally:
-            house.stop()
+    with house_folder() as folder, stands(Path(folder) / "home") as house:
+        house.wait_ready()
+        yield house
+
+
+@contextlib.contextmanager
+def stands(home: Path, **environment: str) -> Iterator[services.House]:
+    house = services.start_house(home, **environment)
+    standing.append(house)
+    try:
+        yield house
+    finally:
+        standing.remove(house)
+        house.stop()
 
 
 @contextlib.contextmanager

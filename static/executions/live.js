@@ -265,10 +265,11 @@ export function release(id) {
   schedule();
 }
 
+// The socket may have been faster: then the newer card stays. Returns the cards that now stand on the page.
 export function apply(html) {
-  const shown = parse(html).filter((card) => Number(card.dataset.version) >= known(card.id));
-  for (const card of shown) show(card);
-  return shown.map(({ id }) => document.getElementById(id));
+  const told = parse(html);
+  for (const card of told) if (Number(card.dataset.version) >= known(card.id)) show(card);
+  return told.map(({ id }) => document.getElementById(id)).filter(Boolean);
 }
 
 function handsEmpty() {
