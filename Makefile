@@ -3,6 +3,9 @@ BIN := .venv/bin
 # What looks at the house but does not run it keeps its hands off .runboard.
 SCRATCH := RUNBOARD_HOME=$(CURDIR)/.venv/scratch
 
+# Without bytecode each of the house's processes would compile everything anew at every start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check fix bench lock
 

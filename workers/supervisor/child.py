@@ -49,7 +49,7 @@ class Child:
 
     def __init__(self, program: Program, *, say: Say, changed: Callable[[], None]) -> None:
         self.program = program
-        self.state = "stopped"
+        self.state = "starting"
         self.restarts = 0
         self.process: asyncio.subprocess.Process | None = None
         self._say = say

@@ -132,6 +132,7 @@ class Supervisor:
         child = Child(program, say=self.terminal.say, changed=self._write_status)
         self.children.append(child)
         self.keeping.append(asyncio.create_task(child.keep()))
+        self._write_status()
 
     async def _prepare(self) -> bool:
         """Migrations, the first user and the demo, in a process of their own: Django stays out of this one."""

@@ -109,7 +109,7 @@ async def test_one_that_is_told_to_stop_may_finish(kept: Kept) -> None:
 
 async def test_one_that_will_not_stop_is_killed_with_its_group(kept: Kept) -> None:
     stubborn = "import signal; signal.signal(15, signal.SIG_IGN)"
-    script = f"{stubborn}; import os, time; print(os.fork(), flush=True); time.sleep(60)"
+    script = f"{stubborn}; import os, time; os.write(1, b'%d\\n' % os.fork()); time.sleep(60)"
     child = kept.keep(script)
     await kept.until(lambda: len(kept.said) == 2)
     pids = [int(line) for _, line in kept.said if line != "0"]

@@ -25,7 +25,7 @@ def gone(house: House) -> bool:
 def test_a_house_starts_says_where_it_is_and_leaves_nothing_behind(new_house: NewHouse) -> None:
     house = new_house()
     assert list(house.status()) == PARTS
-    assert {row["state"] for row in house.status().values()} == {"running"}
+    until(lambda: {row["state"] for row in house.status().values()} == {"running"})
     assert house.ask("GET", "/healthz") == (200, "ok\n")
     assert json.loads(house.manage("status", "--json"))["url"] == house.url
     assert house.stop(by=signal.SIGINT) == 0
