@@ -61,22 +61,22 @@ RESUMED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Chip:
-    """A finer state in two words; `due` is a moment that it counts down to."""
-
-    text: str
-    tone: str = ""
-    icon: str = ""
-    due: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Clock:
-    """A time on a card: `told` as it stands without script, `at` the moment, and how it runs: up, ago, or not at all."""
+    """A time on a card: `told` as it stands without script, `at` the moment, and how it runs: up, down, ago or not."""
 
     told: str
     at: str
     runs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A finer state in two words; `due` is what it counts down to."""
+
+    text: str
+    tone: str = ""
+    icon: str = ""
+    due: Clock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,7 @@ class Card:
     error: str
     why: Why | None
     why_icon: str
+    due: Clock | None
     asks: bool
 
 
@@ -187,6 +188,7 @@ def _card(execution: Execution, why: Why | None) -> Card:
         error=_error(execution.error) if column == "failed" else "",
         why=why,
         why_icon=REASON_ICONS.get(why.code, "hourglass") if why else "",
+        due=_due(datetime.fromisoformat(why.due)) if why and why.due else None,
         asks=execution.state == State.WAITING,
     )
 
@@ -238,7 +240,7 @@ def _state_chip(execution: Execution) -> Chip | None:
 
 
 def _resuming_chip(execution: Execution) -> Chip | None:
-    due = execution.available_at.isoformat() if execution.available_at else ""
+    due = _due(execution.available_at) if execution.available_at else None
     if execution.reason_code == Reason.RETRY:
         most = RetryPolicy.read(execution.task_version.retry).max_retries
         return Chip(f"retrying {execution.retries}/{most}", "warn", "rotate-cw", due)
@@ -256,6 +258,10 @@ def _clock(execution: Execution) -> Clock:
         return Clock(_told(execution.finished_at), execution.finished_at.isoformat(), "ago")
     since = execution.started_at if column == "running" and execution.started_at else execution.created_at
     return Clock(_told(since), since.isoformat(), "up")
+
+
+def _due(moment: datetime) -> Clock:
+    return Clock(f"at {_told(moment)}", moment.isoformat(), "down")
 
 
 def _told(moment: datetime) -> str:

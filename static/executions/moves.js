@@ -95,7 +95,7 @@ function take(card, html, move, back, hadFocus) {
   const isOver = move.verb === "remove" || (move.verb === "submit" && card.dataset.in === "planning") || !html.trim();
   if (isOver && card.dataset.in !== "library") card.remove();
   const [shown] = html.trim() ? apply(html) : [];
-  if (!shown) return void told(`${name}: ${move.label.toLowerCase()}, done.`, null);
+  if (!shown) return void announce(move.verb === "cancel" ? `${name} is cancelled.` : `${name} is off the board; its task is in the library.`);
   shown.classList.remove("is-pending-server");
   flash(shown);
   if (hadFocus) shown.focus();
@@ -105,7 +105,7 @@ function take(card, html, move, back, hadFocus) {
 // On a phone the column it went to may be out of sight.
 function told(text, card) {
   announce(text);
-  if (!card || card.checkVisibility()) return;
+  if (card.checkVisibility()) return;
   const show = () => document.dispatchEvent(new CustomEvent("board:show", { detail: card.dataset.in }));
   toast(text, { action: { label: "Show", run: show } });
 }
