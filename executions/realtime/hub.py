@@ -81,10 +81,12 @@ class Hub:
 
     def standing(self, execution_id: UUID | None = None) -> Frame:
         """What a socket that joins is told beside its replay, for it holds without any change."""
-        if execution_id is not None:
-            return {"degraded": self.degraded}
-        reasons = {pk: frames.explained(why, version) for pk, (version, why) in self._whys.items()}
+        known = self._whys if execution_id is None else self._known(str(execution_id))
+        reasons = {pk: frames.explained(why, version) for pk, (version, why) in known.items()}
         return {"degraded": self.degraded, "why": reasons}
+
+    def _known(self, pk: str) -> dict[str, tuple[int, Why]]:
+        return {pk: self._whys[pk]} if pk in self._whys else {}
 
     # Sockets
 
@@ -186,10 +188,18 @@ class Hub:
             self._hear(news)
         for pk, (version, why) in found.reasons.items():
             if self._whys.get(pk) != (version, why):
-                self._fresh_whys[pk] = frames.explained(why, version)
+                self._explain(pk, frames.explained(why, version))
         self._whys = found.reasons
         self._healed_at = found.at
         self._stir.set()
+
+    def _explain(self, pk: str, why: Frame) -> None:
+        self._fresh_whys[pk] = why
+        if readers := self._readers.get(UUID(pk)):
+            told = self._told.get(UUID(pk))
+            text = frames.pack({**(frames.watched(told[1]) if told else {}), "why": {pk: why}})
+            for outbox in readers:
+                outbox.put(text)
 
     # Sending
 

@@ -17,6 +17,7 @@ const LONGEST_DELAY = 4000;
 const MOST_WAITING = 1000; // cards that wait for a paint; a tab hidden for longer fetches itself again
 const MOST_LEFT = 5000;
 const MOST_ANIMATED = 30;
+const MOST_MOUNTED = 100; // cards of a column; what has been turned to beyond them stays
 const COLUMNS_FULL_AT = 1000; // counts stop there
 const FINAL = {
   4401: "You are signed out: what you see may be stale. Sign in again.",
@@ -31,7 +32,8 @@ export function connect(url, { since = "", poll = "", onStatus, onFrame, onReset
   let cursor = since;
   let attempts = 0;
   let heardAt = Date.now();
-  let polledAt = 0;
+  let askedAt = 0;
+  let isPolling = false;
   let isLive = false;
   let degraded = "";
   let ended = "";
@@ -50,6 +52,7 @@ export function connect(url, { since = "", poll = "", onStatus, onFrame, onReset
       heardAt = Date.now();
       attempts = 0;
       isLive = true;
+      isPolling = false;
       hear(JSON.parse(data));
       tell();
     };
@@ -87,8 +90,8 @@ export function connect(url, { since = "", poll = "", onStatus, onFrame, onReset
   function hear(frame) {
     if (frame.cursor > cursor) cursor = frame.cursor;
     if ("degraded" in frame) degraded = frame.degraded;
-    if (frame.reset) reset();
-    else take(frame);
+    if (!frame.reset) take(frame);
+    if (frame.reset || (overflowed && !document.hidden)) reset();
     onFrame?.(frame);
   }
 
@@ -96,24 +99,30 @@ export function connect(url, { since = "", poll = "", onStatus, onFrame, onReset
     if (resetting) return;
     resetting = true;
     await new Promise((wake) => setTimeout(wake, Math.random() * 500)); // not every page at once
+    overflowed = false;
     try {
       await onReset();
-    } finally {
-      resetting = false;
+    } catch {
+      overflowed = true; // no answer now: the next news asks again
     }
+    resetting = false;
   }
 
   async function ask() {
-    polledAt = Date.now();
+    askedAt = Date.now();
+    isPolling = false;
     try {
       const answer = await fetch(`${poll}?since=${encodeURIComponent(cursor)}`, {
         headers: { Accept: "application/json" },
         signal: AbortSignal.timeout(POLL_EVERY - 1000),
       });
       if (answer.status === 401) ended = FINAL[4401];
-      if (answer.ok) hear(await answer.json());
+      if (answer.ok) {
+        hear(await answer.json());
+        isPolling = true;
+      }
     } catch {
-      polledAt = -1; // neither way is open: the page may be stale, and says so
+      // Neither way is open: the page may be stale, and says so.
     }
     tell();
   }
@@ -122,7 +131,7 @@ export function connect(url, { since = "", poll = "", onStatus, onFrame, onReset
     if (ended || document.hidden) return;
     const quiet = Date.now() - heardAt;
     if (socket && isLive && quiet > GIVE_UP) again();
-    if (poll && quiet > STALE && Date.now() - Math.max(polledAt, 0) > POLL_EVERY) ask();
+    if (poll && quiet > STALE && Date.now() - askedAt > POLL_EVERY) ask();
     tell();
   }
 
@@ -144,7 +153,7 @@ export function connect(url, { since = "", poll = "", onStatus, onFrame, onReset
     if (isLive && quiet < QUIET) return ["live", degraded];
     if (quiet < QUIET) return ["connecting", ""];
     if (quiet < STALE) return ["paused", "Live updates paused — reconnecting"];
-    if (polledAt > 0) return ["polling", "No live connection: the board is fetched every 10 s and may be stale in between"];
+    if (isPolling) return ["polling", "No live connection: the board is fetched every 10 s and may be stale in between"];
     return ["stale", "Live updates paused — what you see may be stale. Reconnecting"];
   }
 
@@ -183,7 +192,6 @@ async function fetchAgain() {
   const focused = document.activeElement?.closest("[data-version]")?.id;
   waiting.clear();
   left.clear();
-  overflowed = false;
   for (const column of document.querySelectorAll("[data-column]")) {
     const theirs = fresh.querySelector(`[data-column="${column.dataset.column}"]`);
     if (!theirs) continue;
@@ -291,17 +299,54 @@ function parse(html) {
 }
 
 function show(fresh) {
-  const list = listOf(columnNamed(fresh.dataset.in));
+  const column = columnNamed(fresh.dataset.in);
+  const list = listOf(column);
   const there = document.getElementById(fresh.id);
   const follower = list && followerOf(fresh, list);
-  const more = list?.querySelector(":scope > [data-more]");
-  if (!list || (!follower && more)) return void there?.remove(); // it stands on a page of the column not loaded yet
+  if (!list || (!follower && moreOf(list))) return void there?.remove(); // it stands on a page not turned to yet
   left.delete(fresh.id);
   const card = there ?? document.importNode(fresh, true);
   if (there) morph(there, fresh);
-  const place = follower ?? more ?? null;
-  if (card.parentElement !== list || nextCard(card) !== follower) put(card, list, place);
+  const arrives = card.parentElement !== list;
+  if (arrives || nextCard(card) !== follower) put(card, list, follower ?? endOf(list, card));
+  if (arrives) shorten(column, list);
   window.htmx?.process(card);
+}
+
+function moreOf(list) {
+  return list.querySelector(":scope > [data-more]");
+}
+
+function cardsOf(list) {
+  return list.querySelectorAll(":scope > [data-order]");
+}
+
+function endOf(list, card) {
+  const last = [...cardsOf(list)].filter((other) => other !== card).at(-1);
+  return last ? last.nextElementSibling : list.firstElementChild;
+}
+
+// A page that stays open all day keeps its size: the last card makes room, and "Show more" begins before it.
+function shorten(column, list) {
+  const name = column.dataset.column;
+  const cards = cardsOf(list);
+  const last = cards[cards.length - 1];
+  if (cards.length <= MOST_MOUNTED || name === "planning" || last.contains(document.activeElement) || inHand.has(last.id)) return;
+  last.remove();
+  const end = cards[cards.length - 2];
+  const more = moreOf(list) ?? document.createElement("a");
+  const after = name === "pending" ? end.dataset.order : isoOf(-Number(end.dataset.order));
+  const query = new URLSearchParams({ column: name, after: `${after}~${end.dataset.execution}` });
+  Object.assign(more, { className: "more", rel: "next", href: `/?${query}`, textContent: "Show more" });
+  more.dataset.more = "";
+  end.after(more);
+}
+
+// Seconds since 1970 to microseconds, rounded up: a card told twice is known by its id, one left out would be missed.
+function isoOf(seconds) {
+  const whole = Math.floor(seconds);
+  const micros = Math.min(Math.ceil((seconds - whole) * 1e6) + 1, 999_999);
+  return `${new Date(whole * 1000).toISOString().slice(0, 19)}.${String(micros).padStart(6, "0")}+00:00`;
 }
 
 function put(card, list, before) {
