@@ -192,10 +192,12 @@ def test_marked_functions_alone_are_actions() -> None:
 
 
 def _helpers() -> list[int]:
+    """Ours; not those of a house that other tests started."""
     return [
         pid
-        for pid in processes.tree(os.getpid())[1:]
+        for pid in processes.everyone()
         if "workers.runtimes.helper" in processes.read(f"/proc/{pid}/cmdline")
+        and f"\nPPid:\t{os.getpid()}\n" in processes.read(f"/proc/{pid}/status")
     ]
 
 
