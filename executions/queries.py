@@ -78,7 +78,8 @@ def work(claim: Claim) -> Work:
 def brief(pk: UUID) -> dict[str, Any]:
     """Where an execution is and how it ended, in plain values, with the number of its recorded steps."""
     names = ("state", "attempt", "finished_at", "output", "error")
-    return Execution.objects.annotate(recorded=Count("steps")).values(*names, "recorded").get(pk=pk)
+    row = Execution.objects.annotate(recorded=Count("steps")).values(*names, "recorded").get(pk=pk)
+    return dict(row)
 
 
 def holding(claims: Iterable[Claim]) -> dict[UUID, str]:

@@ -85,7 +85,7 @@ def _submit(task: Task, **input: Any) -> UUID:
 
 
 def _until_final(pk: UUID) -> dict[str, Any]:
-    _until(lambda: queries.brief(pk)["finished_at"] is not None, every=0.001)
+    _until(lambda: queries.brief(pk)["finished_at"] is not None, every=0.01)
     done = queries.brief(pk)
     if done["state"] != "completed":
         raise RuntimeError(f"an execution of the bench ended as {done['state']}: {done['error']}")
