@@ -7,7 +7,7 @@ SCRATCH := RUNBOARD_HOME=$(CURDIR)/.venv/scratch
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench lock
+.PHONY: help run test check fix bench picture lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */make \1\t/' | expand -t 14
@@ -36,9 +36,15 @@ fix: ## mend what can be mended
 	$(BIN)/ruff format .
 	-find templates -name '*.html' -exec $(BIN)/djade --target-version 5.2 {} +
 
-bench: ## the figures of the README, in a scratch house
-	@python3 bootstrap.py run
-	$(BIN)/python manage.py bench
+bench: ## the figures, as JSON lines and tables, each in a scratch house of its own
+	@python3 bootstrap.py dev
+	$(BIN)/python manage.py bench engine
+	$(BIN)/python manage.py bench executor
+	$(BIN)/python manage.py bench board
+
+picture: ## the README's picture of the board, from a house in which something happens
+	@python3 bootstrap.py dev
+	$(BIN)/python -m tests.picture
 
 lock: ## resolve the packages anew and export them with hashes
 	$(BIN)/uv lock --upgrade
