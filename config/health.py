@@ -18,7 +18,7 @@ Answer = Callable[[HttpRequest], HttpResponseBase]
 def answer_health(answer: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Middleware: a probe knows this process by its address, which is seldom one of ALLOWED_HOSTS.
 
-    Async where the server is, so that a view that waits (`?wait=30`) holds no thread meanwhile.
+    Async where the server is, so that a view that waits (`?wait=30`) is not a thread that waits.
     """
     answers: dict[str, Answer] = {"/healthz": healthz, "/readyz": readyz}
 

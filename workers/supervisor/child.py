@@ -140,7 +140,7 @@ class Child:
             os.close(pulse)
 
     def _show(self, line: str) -> None:
-        if not any(muted in line for muted in self.program.mute):
+        if line.strip() and not any(muted in line for muted in self.program.mute):
             self._say(self.program.name, line)
 
     def _feel(self, _: bytes) -> None:

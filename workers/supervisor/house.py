@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from workers.supervisor.child import Child, Program
 from workers.supervisor.terminal import Terminal
@@ -30,11 +31,8 @@ LAST_WORD = 0.7  # seconds beyond the drain, in which a worker gives back what d
 POLL = 0.02
 
 REDIS_SAYS_ALWAYS = ("Memory overcommit must be enabled", "Received SIGTERM", "is now ready to exit")
+WORKER_SAYS_ALWAYS = ("worker: Warm shutdown",)
 NO_REDIS = "No Redis server was found: run `apt-get install redis-server`, or set REDIS_URL to one that runs."
-NO_SANDBOX = (
-    "bwrap is missing, so sandboxed tasks will be rejected. To mend it, run: apt-get install bubblewrap"
-    " (then start the house again)."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +89,7 @@ class Supervisor:
         self.children: list[Child] = []
         self.keeping: list[asyncio.Task[None]] = []
         self.told_to_stop = asyncio.Event()
+        self.pulse = max(house.lease, SHORTEST_PULSE)
         self.redis = self._redis(house.redis_socket) if house.redis_socket else None
         self.socket = self._listen()
         self.url = f"http://{reachable(house.host)}:{self.socket.getsockname()[1]}"
@@ -112,8 +111,6 @@ class Supervisor:
 
     async def _start(self) -> bool:
         """Redis; then the database and the web server side by side; then who works. False: there is no database."""
-        if not shutil.which("bwrap"):
-            self.terminal.say("supervisor", NO_SANDBOX)
         if self.redis:
             self._keep(self.redis)
         self._keep(self._web())
@@ -122,8 +119,8 @@ class Supervisor:
             return False
         await self._redis_answers()
         await self._board_answers()
-        self._keep(self._program("worker", "worker", "--name", "worker-1", pulse=True))
-        self._keep(self._program("scheduler", "scheduler", pulse=True, kill_after=SCHEDULER_PATIENCE))
+        self._keep(self._program("worker", "worker", "--name", "worker-1", pulse=self.pulse, mute=WORKER_SAYS_ALWAYS))
+        self._keep(self._program("scheduler", "scheduler", pulse=self.pulse, kill_after=SCHEDULER_PATIENCE))
         password = (self.house.home / "admin-password").read_text().strip()
         self.terminal.print(f"READY {self.url}  user admin  password {password}")
         return True
@@ -145,13 +142,10 @@ class Supervisor:
     def _web(self) -> Program:
         fd = self.socket.fileno()
         limit = DAPHNE_PATIENCE if self.house.server == "daphne" else math.inf
-        return self._program("web", "web", "--fd", str(fd), fd=fd, pulse=True, kill_after=limit)
+        return self._program("web", "web", "--fd", str(fd), fd=fd, pulse=self.pulse, kill_after=limit)
 
-    def _program(
-        self, name: str, *command: str, fd: int | None = None, pulse: bool = False, kill_after: float = math.inf
-    ) -> Program:
-        signs = max(self.house.lease, SHORTEST_PULSE) if pulse else None
-        return Program(name, (*MANAGE, *command), self._environment(), fd=fd, pulse=signs, kill_after=kill_after)
+    def _program(self, name: str, *command: str, **members: Any) -> Program:
+        return Program(name, (*MANAGE, *command), self._environment(), **members)
 
     def _environment(self) -> dict[str, str]:
         ours = {"RUNBOARD_HOME": str(self.house.home), "RUNBOARD_DRAIN_SECONDS": str(self.house.drain)}

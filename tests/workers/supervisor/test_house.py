@@ -1,8 +1,11 @@
 """A whole house: what it promises about its processes, told by killing them."""
 
+import contextlib
 import json
 import os
+import select
 import signal
+import socket
 import stat
 import sys
 from collections.abc import Callable
@@ -64,6 +67,22 @@ def test_a_part_that_is_killed_is_back(house: House, part: str) -> None:
 def test_a_caller_waits_while_the_web_server_starts_again(house: House) -> None:
     house.is_back("web", since=house.kill("web"))
     assert house.ask("GET", "/healthz")[0] == 200
+
+
+def test_a_body_without_an_end_is_refused_before_eleven_megabytes(house: House) -> None:
+    host, _, port = house.url.removeprefix("http://").partition(":")
+    chunk = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
+    sent = 0
+    with socket.create_connection((host, int(port)), timeout=30) as caller:
+        caller.sendall(b"POST /api/v1/tasks/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while sent < 500_000_000 and not select.select([caller], [], [], 0)[0]:
+                caller.sendall(chunk)
+                sent += len(chunk)
+        answer = caller.recv(65536)
+    assert b" 413 " in answer.partition(b"\r\n")[0]
+    assert b"application/problem+json" in answer
+    assert sent < 20_000_000  # what was read, and what the two sockets held beside it
 
 
 def test_a_second_house_in_the_same_home_is_refused_and_told_where_the_first_is(house: House) -> None:
