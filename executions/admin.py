@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, cast
 
@@ -127,7 +126,7 @@ class OfExecution(Looks):
 
     search_fields = ("execution__number",)
     search_help_text = ExecutionAdmin.search_help_text
-    ordering: ClassVar[Sequence[str]] = ("-id",)
+    ordering: ClassVar[Any] = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("execution").defer(*OF_EXECUTION_BULKY)

@@ -37,21 +37,24 @@ from executions.models.execution import ExecutionQuerySet
 from executions.states import FINAL, PHASES
 from executions.transitions import Submission
 from tasks.access import Principal
-from tasks.api.fields import AnyOf, Moment, Strict, Text
+from tasks.api.fields import WHOLE, AnyOf, Moment, Strict, Text, Unknown
 from tasks.api.resource import Resource, created, found
 from tasks.models import Plan, Task
 from tasks.schema import Invalid, Problem
 
 LONGEST_WAIT = 60.0
 LONGEST_KEY = 200
-SECONDS = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?")
+SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two looks at an execution that is waited for
 IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key", str, OpenApiParameter.HEADER,
+    "Idempotency-Key", {"type": "string", "minLength": 1, "maxLength": 196, "pattern": "^[!-~]+$"},
+    OpenApiParameter.HEADER,
     description="1 to 200 printable characters. The same request with the same key makes one execution.",
 )  # fmt: skip
 WAIT = OpenApiParameter(
-    "wait", float, description=f"Seconds to hold the answer until the execution has ended, at most {LONGEST_WAIT:g}."
+    "wait",
+    {"type": "number", "minimum": 0},
+    description=f"Seconds to hold the answer until the execution has ended, at most {LONGEST_WAIT:g}.",
 )
 
 
@@ -83,7 +86,7 @@ class Executions(Resource):
     @extend_schema(request=Submit, parameters=[IDEMPOTENCY_KEY], responses={201: ExecutionWhole, 200: ExecutionWhole})
     def post(self, request: Request) -> Response:
         """Submit an execution. 201: accepted, and it will run; 200: this request was accepted before."""
-        made = submit(self.sent(Submit), self.principal, key=idempotency_key(request))
+        made = submit(self.sent(Submit), principal=self.principal, key=idempotency_key(request))
         code = status.HTTP_201_CREATED if made.created else status.HTTP_200_OK
         return Response(whole(made.execution.pk), status=code)
 
@@ -97,7 +100,12 @@ class ExecutionsBatch(Resource):
         key = idempotency_key(request, most=LONGEST_KEY - 4)
         asked = self.sent(Batch)["executions"]
         with transaction.atomic():
-            made = [submit_part(n, each, self.principal, key=key).execution.pk for n, each in enumerate(asked)]
+            made = [
+                submit(
+                    each, principal=self.principal, key=f"{key}-{n}" if key else None, at=f"/executions/{n}"
+                ).execution.pk
+                for n, each in enumerate(asked)
+            ]
         rows = shown().in_bulk(made)
         return created({"results": told([rows[pk] for pk in made], ExecutionWhole)})
 
@@ -153,50 +161,44 @@ def filtered(rows: ExecutionQuerySet, asked: Mapping[str, Any]) -> ExecutionQuer
     return rows.matching(asked["q"]) if "q" in asked else rows
 
 
-def submit(asked: Mapping[str, Any], principal: Principal, *, key: str | None) -> Submission:
-    """The verb, given what was asked; raises Invalid where there is no such task or plan."""
+def submit(asked: Mapping[str, Any], *, principal: Principal, key: str | None, at: str = "") -> Submission:
+    """The verb, given what was asked; `at` is the place of that in the body, for whatever is wrong with it."""
     wish = {name: value for name, value in asked.items() if name not in ("task", "plan", "input") and value is not None}
-    plan = the_plan(asked["plan"]) if "plan" in asked else None
+    plan = the_plan(asked["plan"], at=at) if "plan" in asked else None
     draft = plan.input if plan is not None and plan.input is not None else {}
-    return transitions.submit(
-        plan.task if plan is not None else the_task(asked["task"]),
-        input=asked.get("input", draft),
-        now=timezone.now(),
-        actor=principal.actor,
-        owner=principal.user,
-        plan=plan,
-        idempotency_key=key,
-        **wish,
-    )
-
-
-def submit_part(n: int, asked: Mapping[str, Any], principal: Principal, *, key: str | None) -> Submission:
-    """One of a batch: what is wrong with it is told with its place."""
     try:
-        return submit(asked, principal, key=f"{key}-{n}" if key else None)
+        return transitions.submit(
+            plan.task if plan is not None else the_task(asked["task"], at=at),
+            input=asked.get("input", draft),
+            now=timezone.now(),
+            actor=principal.actor,
+            owner=principal.user,
+            plan=plan,
+            idempotency_key=key,
+            **wish,
+        )
     except Invalid as error:
-        at = f"/executions/{n}"
         raise Invalid(error.message, [Problem(at + each.pointer, each.message) for each in error.problems]) from error
 
 
-def the_task(slug: str) -> Task:
+def the_task(slug: str, *, at: str) -> Task:
     task = Task.objects.select_related("latest").filter(slug=slug).first()
     if task is None:
-        raise Invalid(f"There is no task “{slug}”: nothing was started.", [Problem("/task", "is no task here")])
+        raise Unknown(f"There is no task “{slug}”: nothing was started.", at=f"{at}/task")
     return task
 
 
-def the_plan(pk: int) -> Plan:
+def the_plan(pk: int, *, at: str) -> Plan:
     plan = Plan.objects.select_related("task__latest").filter(pk=pk).first()
     if plan is None:
-        raise Invalid(f"There is no plan {pk}: nothing was started.", [Problem("/plan", "is no plan here")])
+        raise Unknown(f"There is no plan {pk}: nothing was started.", at=f"{at}/plan")
     return plan
 
 
 def idempotency_key(request: Request, *, most: int = LONGEST_KEY) -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is not None and not (1 <= len(key) <= most and key.isascii() and key.isprintable()):
-        raise ValidationError({"": [f"The header Idempotency-Key must have 1 to {most} printable ASCII characters"]})
+        raise ValidationError({WHOLE: [f"The header Idempotency-Key must have 1 to {most} printable ASCII characters"]})
     return key
 
 
@@ -209,7 +211,7 @@ def seconds_to_wait(query: Mapping[str, str]) -> float:
 
 
 def held_until_final(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
-    """Answer when the execution has ended or the time is up; whoever waits holds no thread and no connection."""
+    """Answer when the execution has ended or the time is up. Whoever waits holds no connection and no work."""
     answer = sync_to_async(view)
 
     @wraps(view)

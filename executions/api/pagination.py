@@ -21,6 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
+from tasks.api.fields import Unknown
 from tasks.sdk.canonical import decode, encode
 
 if TYPE_CHECKING:  # the framework loads this module while it loads its views
@@ -144,5 +145,5 @@ def _known(value: Any) -> Any:
     return value
 
 
-def _no_cursor() -> ValidationError:
-    return ValidationError({"cursor": ["is none of ours; take the address of the next page from `next`"]})
+def _no_cursor() -> Unknown:
+    return Unknown("There is no such page: take its address from `next`.", at="/cursor")

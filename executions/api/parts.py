@@ -20,6 +20,7 @@ from tasks.api.fields import Strict
 from tasks.api.resource import Resource, found
 
 LARGEST = 2**63 - 1
+LIMIT = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 200}
 
 
 class After(Strict):
@@ -55,7 +56,7 @@ class Logs(Resource):
     few, most = 200, 1000
 
     @extend_schema(
-        parameters=[After, OpenApiParameter("limit", int, description="Lines on a page, at most 1,000.")],
+        parameters=[After, OpenApiParameter("limit", LIMIT, description="Lines on a page.")],
         responses=LineRow(many=True),
     )
     def get(self, request: Request, pk: UUID) -> Response:

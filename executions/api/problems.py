@@ -20,6 +20,7 @@ from rest_framework.views import set_rollback
 
 from executions.transitions import Refused
 from tasks import schema
+from tasks.api.fields import WHOLE, Unknown
 from tasks.planning import NotPlanned
 from tasks.schema import Invalid
 from tasks.sdk.canonical import Unfit
@@ -126,6 +127,11 @@ def _(error: APIException) -> Problem:
 
 
 @problem_of.register
+def _(error: Unknown) -> Problem:
+    return Problem(error.status_code, str(error.detail), [error.problem])
+
+
+@problem_of.register
 def _(error: UnsupportedMediaType) -> Problem:
     return Problem(error.status_code, f"{error.detail} Send “Content-Type: application/json”.")
 
@@ -134,7 +140,7 @@ def _flat(detail: Any, at: tuple[str | int, ...] = ()) -> Iterator[schema.Proble
     """The framework's nested errors as places and words."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
-            yield from _flat(inner, at if name in ("", "non_field_errors") else (*at, name))
+            yield from _flat(inner, at if name == WHOLE else (*at, name))
     elif isinstance(detail, list) and not all(isinstance(part, ErrorDetail) for part in detail):
         for n, inner in enumerate(detail):
             yield from _flat(inner, (*at, n))

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from executions.api.authentication import scope_of
 from executions.api.problems import MEDIA_TYPE
+from tasks.api.fields import AnyOf, Strict, Text
 
 PROBLEMS = {
     "400": "The body or the address cannot be read.",
@@ -24,7 +25,8 @@ PROBLEMS_OF_WRITES = {
     "413": "The body is larger than 10 MB.",
     "415": "Only JSON in UTF-8 is read.",
 }
-MOST_COMMON = {"503": "The database is away: try again."}
+ALWAYS = {"503": "The database is away: try again."}
+WITHOUT_NUL = r"^[^\u0000]*$"
 
 
 class WrongMember(serializers.Serializer[Any]):
@@ -54,12 +56,29 @@ class Schema(AutoSchema):
         scope = scope_of(self.view, self.method)
         return f"{told}\n\nScope: `{scope}`." if scope else told
 
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
+        return (
+            {**schema, "additionalProperties": False, **serializer.also} if isinstance(serializer, Strict) else schema
+        )
+
+    def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> dict[str, Any]:
+        schema: dict[str, Any] = super()._map_serializer_field(  # type: ignore[no-untyped-call]
+            field, direction, bypass_extensions
+        )
+        if isinstance(field, Text):
+            return {**schema, "minLength": 0 if field.allow_blank else 1, "pattern": WITHOUT_NUL}
+        if isinstance(field, AnyOf):
+            one = "|".join(field.words)
+            return {**schema, "type": "string", "pattern": f"^({one})(,({one}))*$"}
+        return schema
+
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         problem = self.resolve_serializer(ProblemDetails, direction).ref
         content = {"content": {MEDIA_TYPE: {"schema": problem}}}
         writes = PROBLEMS_OF_WRITES if self.method in ("POST", "PATCH", "PUT", "DELETE") else {}
-        told = {**PROBLEMS, **writes, **MOST_COMMON}
+        told = {**PROBLEMS, **writes, **ALWAYS}
         return {**bodies, **{code: {"description": text, **content} for code, text in sorted(told.items())}}
 
 

@@ -90,6 +90,7 @@ class Submit(Strict):
     """What is to run, a task or a plan, and what to choose instead of the task's own settings."""
 
     later = ("ttl",)
+    also = {"oneOf": [{"required": ["task"]}, {"required": ["plan"]}]}
 
     task = Text(required=False, max_length=100, help_text="The slug of a task.")
     plan = Whole(required=False, help_text="The id of a plan, which is launched; its input counts unless one is given.")

@@ -11,18 +11,33 @@ from typing import Any, cast
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.settings import api_settings
+
+from tasks.schema import Problem
 
 SHORT, LONG = 200, 20_000
+WHOLE = api_settings.NON_FIELD_ERRORS_KEY  # the place of what is wrong with a body as a whole
+
+
+class Unknown(NotFound):
+    """Something that the body names does not exist; `problem` says where it is named."""
+
+    def __init__(self, message: str, *, at: str) -> None:
+        super().__init__(message)
+        self.problem = Problem(at, "is not there")
 
 
 class Strict(serializers.Serializer[Any]):
-    """Refuses members it does not know, by name. `later` are those whose feature is not built yet."""
+    """Refuses members it does not know, by name. `later` are those whose feature is not built yet; `also` is what its JSON
+    Schema says besides its members."""
 
     later: Collection[str] = ()
+    also: Mapping[str, Any] = {}
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, Mapping):
-            raise serializers.ValidationError({"": ["must be an object"]})
+            raise serializers.ValidationError({WHOLE: ["must be an object"]})
         wrong = {name: [self._why_not(name)] for name in data if self._is_foreign(name, data[name])}
         try:
             known: dict[str, Any] = super().to_internal_value(dict(data))
@@ -119,8 +134,7 @@ class StoredValue(Value):
         return json.loads(value)
 
 
-@extend_schema_field({"type": "string"})
-class AnyOf(serializers.Field[Any, Any, Any, Any]):
+class AnyOf(serializers.CharField):
     """In a query: one of some words, or several of them with commas between."""
 
     def __init__(self, words: Collection[str], **how: Any) -> None:
@@ -131,11 +145,8 @@ class AnyOf(serializers.Field[Any, Any, Any, Any]):
     def told(self) -> str:
         return ", ".join(self.words)
 
-    def to_internal_value(self, data: str) -> list[str]:
+    def to_internal_value(self, data: str) -> list[str]:  # type: ignore[override]
         asked = data.split(",")
         if any(word not in self.words for word in asked):
             raise serializers.ValidationError(f"must be one or more of {self.told}")
         return asked
-
-    def to_representation(self, value: Any) -> Any:
-        return value

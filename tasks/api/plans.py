@@ -10,10 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tasks import planning
-from tasks.api.fields import LONG, AnyOf, Moment, Number, OneOf, Strict, Text, Value
+from tasks.api.fields import LONG, AnyOf, Moment, Number, OneOf, Strict, Text, Unknown, Value
 from tasks.api.resource import Resource, created, found
 from tasks.models import Plan, Task
-from tasks.schema import Invalid, Problem
 
 STATES = tuple(Plan.State.values)
 POSITION = "Its place in Planning: it goes before the first plan with a greater position. Without one it goes last."
@@ -108,7 +107,7 @@ def one(pk: int) -> Plan:
 def library(slug: str) -> Task:
     task = Task.objects.in_library().filter(slug=slug).first()
     if task is None:
-        raise Invalid(f"There is no task “{slug}” in the library.", [Problem("/task", "is no task in the library")])
+        raise Unknown(f"There is no task “{slug}” in the library.", at="/task")
     return task
 
 

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from tasks.access import Principal
-from tasks.api.fields import Strict
+from tasks.api.fields import WHOLE, Strict
 
 M = TypeVar("M", bound=Model)
 PAGING = frozenset({"cursor", "limit", "format"})
@@ -52,7 +52,7 @@ class Resource(GenericAPIView[Any]):
     def document(self) -> dict[str, Any]:
         """The body as an object, for a verb that reads its members itself."""
         if not isinstance(self.request.data, dict):
-            raise ValidationError({"": ["must be an object"]})
+            raise ValidationError({WHOLE: ["must be an object"]})
         return self.request.data
 
     def asked(self, shape: type[Strict], *also: str) -> dict[str, Any]:

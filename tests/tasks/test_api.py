@@ -199,7 +199,6 @@ def test_a_plan_is_edited_and_removed(api: Api) -> None:
     ("body", "places"),
     [
         ({}, ["/task"]),
-        ({"task": "nobody"}, ["/task"]),
         ({"task": "greet", "state": "launched"}, ["/state"]),
         ({"task": "greet", "position": "first"}, ["/position"]),
         ({"task": "greet", "position": 10**400}, ["/position"]),
@@ -212,6 +211,14 @@ def test_a_wrong_plan_is_refused(api: Api, body: dict[str, Any], places: list[st
     answer = api("POST", "plans/", body)
     assert (answer.status, answer.places) == (422, places)
     assert not Plan.objects.exists()
+
+
+def test_a_plan_of_an_unknown_or_archived_task_is_not_made(api: Api) -> None:
+    make_task("greet")
+    api("DELETE", "tasks/greet/")
+    for slug in ("nobody", "greet"):
+        answer = api("POST", "plans/", {"task": slug})
+        assert (answer.status, answer.places) == (404, ["/task"])
 
 
 @pytest.mark.parametrize("pk", ["0", "77", str(2**63), str(2**64), "9" * 30, "9" * 5000, "-1", "x", "%00"])

@@ -105,8 +105,6 @@ def test_an_input_that_does_not_fit_starts_nothing(api: Api) -> None:
     ("body", "places"),
     [
         ({}, ["/task"]),
-        ({"task": "nobody"}, ["/task"]),
-        ({"plan": 77}, ["/plan"]),
         ({"plan": 2**70}, ["/plan"]),
         ({"plan": "1"}, ["/plan"]),
         ({"task": "greet", "plan": 1}, ["/task"]),
@@ -136,6 +134,14 @@ def test_a_wrong_member_is_refused_with_its_place(api: Api, body: Any, places: l
     assert (answer.status, answer.places) == (422, places)
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert not Execution.objects.exists()
+
+
+@pytest.mark.parametrize(("body", "place"), [({"task": "nobody"}, "/task"), ({"plan": 77}, "/plan")])
+def test_an_unknown_task_or_plan_is_not_found(api: Api, body: Any, place: str) -> None:
+    answer = api("POST", "executions/", body)
+    assert (answer.status, answer.places) == (404, [place])
+    answer = api("POST", "executions/batch/", {"executions": [body]})
+    assert (answer.status, answer.places) == (404, [f"/executions/0{place}"])
 
 
 def test_what_is_not_built_yet_says_so_and_null_asks_for_nothing(api: Api) -> None:
@@ -225,7 +231,6 @@ def test_a_batch_is_accepted_whole(api: Api) -> None:
 @pytest.mark.parametrize(
     ("second", "place"),
     [
-        ({"task": "nobody"}, "/executions/1/task"),
         ({"task": "greet", "colour": 1}, "/executions/1/colour"),
         ({"task": "strict"}, "/executions/1/input/csv"),
         (7, "/executions/1"),
@@ -353,12 +358,6 @@ def test_since_keeps_what_was_submitted_then_or_later(api: Api) -> None:
         ("limit=1e9", "/limit"),
         ("limit=" + "9" * 5000, "/limit"),
         ("limit=%D9%A1", "/limit"),
-        ("cursor=nonsense", "/cursor"),
-        ("cursor=W10", "/cursor"),  # []
-        ("cursor=WzEsMl0", "/cursor"),  # [1,2]
-        ("cursor=WyJhIiwiYiJd", "/cursor"),  # ["a","b"]
-        ("cursor=%00", "/cursor"),
-        ("cursor=%C3%BC", "/cursor"),
         ("colour=red", "/colour"),
         ("q=%00", "/q"),
         ("label=a%00", "/label"),
@@ -368,6 +367,14 @@ def test_since_keeps_what_was_submitted_then_or_later(api: Api) -> None:
 def test_a_wrong_filter_is_refused_and_not_ignored(api: Api, query: str, place: str) -> None:
     answer = api("GET", f"executions/?{query}")
     assert (answer.status, answer.places) == (422, [place])
+
+
+@pytest.mark.parametrize(
+    "said", ["nonsense", "W10", "WzEsMl0", "WyJhIiwiYiJd", "%00", "%C3%BC"]
+)  # [], [1,2], ["a","b"]
+def test_a_forged_cursor_is_no_page(api: Api, said: str) -> None:
+    answer = api("GET", f"executions/?cursor={said}")
+    assert (answer.status, answer.places) == (404, ["/cursor"])
 
 
 def test_odd_text_in_the_query_finds_nothing(api: Api) -> None:

@@ -22,7 +22,7 @@ A_LONG_TIME = 20  # seconds, within which a test's machine does everything else
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("said", ["x", "-1", "", "1e1", "٣", "9" * 30, "%00", "nan"])
+@pytest.mark.parametrize("said", ["x", "-1", "", "1e", "٣", "%00", "nan", "inf"])
 def test_a_time_that_is_none_is_refused(api: Api, said: str) -> None:
     answer = api("GET", f"executions/{make_execution().pk}/?wait={said}")
     assert (answer.status, answer.places) == (422, ["/wait"])
