@@ -127,6 +127,7 @@ def _about(request: HttpRequest, found: Execution, *, now: datetime, tried: Trie
     attempts = list(found.attempts.order_by("-number")[:MOST_ATTEMPTS])[::-1]
     steps = list(found.steps.defer("value").order_by("-id")[:MOST_STEPS])[::-1]
     questions = list(found.questions.all())
+    current = _current(questions, now)
     newest = list(found.events.order_by("-seq")[:MOST_EVENTS])
     turns = found.events.filter(kind__in=TURNS).order_by("seq")
     steps_count = found.steps.count() if len(steps) == MOST_STEPS else len(steps)
@@ -145,10 +146,8 @@ def _about(request: HttpRequest, found: Execution, *, now: datetime, tried: Trie
         "steps_count": steps_count,
         "steps_left_out": steps_count - len(steps),
         "happenings": [happening(event) for event in newest],
-        "asked": [
-            asked(question, now=now, tried=_about_this(question, tried)) for question in _current(questions, now)
-        ],
-        "answered": [asked(question, now=now) for question in questions if question.state != Question.State.OPEN],
+        "asked": [asked(question, now=now, tried=_about_this(question, tried)) for question in current],
+        "answered": [asked(question, now=now) for question in questions if question not in current],
         "values": list(_values(found)),
         **_failed(found, attempts),
     }
