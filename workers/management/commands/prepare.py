@@ -1,5 +1,6 @@
 import os
 import secrets
+import string
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def settle_password(path: Path) -> None:
     users = get_user_model().objects
     user = users.filter(username=ADMIN).first()
     if user is None:
-        password = settings.ADMIN_PASSWORD or kept(path) or secrets.token_urlsafe(12)
+        password = settings.ADMIN_PASSWORD or kept(path) or made_up()
         keep(path, password)
         users.create_superuser(username=ADMIN, password=password)
     elif settings.ADMIN_PASSWORD not in {"", kept(path)}:
@@ -51,6 +52,11 @@ def settle_password(path: Path) -> None:
         user.save(update_fields=["password"])
     elif not kept(path):
         keep(path, UNKNOWN)
+
+
+def made_up() -> str:
+    """95 bits, of letters and digits alone: it is typed, copied and passed on command lines."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(16))
 
 
 def kept(path: Path) -> str:
