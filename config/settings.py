@@ -216,7 +216,7 @@ SPECTACULAR_SETTINGS = {
         "Priority": "tasks.models.PRIORITIES",
         "QuestionKind": "executions.models.QUESTION_KINDS",
         "QuestionState": "executions.api.serializers.QUESTION_STATES",
-        "TaskKind": "tasks.models.KINDS",
+        "TaskKind": "tasks.api.tasks.KINDS",
         "WorkerState": "workers.api.STATES",
     },
     "SERVE_INCLUDE_SCHEMA": False,

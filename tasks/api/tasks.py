@@ -14,16 +14,71 @@ from rest_framework.response import Response
 from tasks import manifest
 from tasks.api.fields import LONG, Moment, OneOf, Strict, Text
 from tasks.api.resource import Resource, created, found
-from tasks.models import KINDS, PRIORITIES, Task, TaskVersion
+from tasks.models import PRIORITIES, Task, TaskVersion
+
+KINDS = ("script", "action")  # those that are built
 
 
-@extend_schema_field({"type": "object", "additionalProperties": {}})
-class Members(serializers.DictField):
-    """An object whose members `tasks.manifest` and `tasks.policy` read."""
+def policy(**members: Any) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": members}
+
+
+def number(low: float, high: float, default: float | None, kind: str = "number") -> dict[str, Any]:
+    return {"type": kind, "minimum": low, "maximum": high, "default": default}
+
+
+SIZE = {"type": "string", "pattern": "^[0-9]{1,12}(Ki|Mi|Gi)?$"}
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {}, "description": "JSON Schema 2020-12."})
+class JsonSchema(serializers.DictField):
+    """What an input or an output must fit."""
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
+class Variables(serializers.DictField):
+    """Environment variables of the sandbox."""
+
+
+@extend_schema_field(
+    policy(
+        max_retries=number(0, 1000, 3, "integer"),
+        retry_interval=number(0, 86_400, 2),
+        backoff_multiplier=number(1, 100, 2),
+        max_interval=number(0, 7 * 86_400, 300),
+        jitter=number(0, 1, 0.2),
+        retryable_errors={"type": "array", "items": {"type": "string", "maxLength": 200}},
+    )
+)
+class Retry(serializers.DictField):
+    """How often, and after how many seconds, it is tried again."""
+
+
+@extend_schema_field(
+    policy(
+        cpu=number(0.01, 256, 0.1),
+        memory={**SIZE, "default": "128Mi"},
+        disk={**SIZE, "default": "64Mi"},
+        pids=number(4, 32_768, 64, "integer"),
+        timeout_seconds=number(0.1, 30 * 86_400, 300),
+    )
+)
+class LimitsOfAttempt(serializers.DictField):
+    """What one attempt may use."""
+
+
+@extend_schema_field(policy(level={"type": "string", "enum": ["LOW", "MEDIUM", "HIGH"]}))
+class SecurityLevel(serializers.DictField):
+    """The least isolation it gets."""
+
+
+@extend_schema_field(policy())
+class Later(serializers.DictField):
+    """Not built yet: empty or left out."""
 
 
 class Definition(serializers.Serializer[Any]):
-    """What a task is defined by."""
+    """What a task is defined by. A script needs a source, an action a handler."""
 
     slug = serializers.SlugField(max_length=100)
     title = serializers.CharField(required=False, allow_blank=True, max_length=200)
@@ -34,8 +89,8 @@ class Definition(serializers.Serializer[Any]):
         required=False, allow_blank=True, help_text="Of a script: its text."
     )
     handler = serializers.CharField(required=False, allow_blank=True, help_text="Of an action: its registered name.")
-    input_schema = Members(required=False, help_text="JSON Schema 2020-12.")
-    output_schema = Members(required=False, help_text="JSON Schema 2020-12.")
+    input_schema = JsonSchema(required=False)
+    output_schema = JsonSchema(required=False)
     queue = serializers.CharField(required=False)
     priority = OneOf(PRIORITIES, required=False)
     environment = serializers.CharField(required=False, allow_blank=True)
@@ -43,11 +98,11 @@ class Definition(serializers.Serializer[Any]):
     team = serializers.CharField(required=False, allow_blank=True)
     labels = serializers.ListField(child=serializers.CharField(), required=False)
     touches = serializers.ListField(child=serializers.CharField(), required=False)
-    retry = Members(required=False)
-    limits = Members(required=False)
-    timeouts = Members(required=False)
-    security = Members(required=False)
-    environment_variables = Members(required=False)
+    retry = Retry(required=False)
+    limits = LimitsOfAttempt(required=False)
+    timeouts = Later(required=False)
+    security = SecurityLevel(required=False)
+    environment_variables = Variables(required=False)
 
 
 class NextDefinition(Definition):
