@@ -61,7 +61,9 @@ def install(group: str, listed: Path) -> None:
 
 
 def digest(listed: Path) -> str:
-    return hashlib.sha256(listed.read_bytes() + f"{sys.version} {sys.executable}".encode()).hexdigest()
+    return hashlib.sha256(
+        listed.read_bytes() + f"{sys.version} {os.path.realpath(sys.executable)}".encode()
+    ).hexdigest()
 
 
 def installed() -> list[str]:
