@@ -44,7 +44,8 @@ def page_html(*cards: dict[str, Any], questions: int = 0) -> str:
     columns = ""
     for column in COLUMNS:
         inside = "".join(each["html"] for each in cards if each["column"] == column)
-        columns += f'<section data-column="{column}" data-count="0"><div data-cards>{inside}<p class="empty">-</p></div></section>'
+        head = f'<section data-column="{column}" data-count="0">'
+        columns += f'{head}<div data-cards>{inside}<p class="empty">-</p></div></section>'
     title = f"({questions}) Board" if questions else "Board"
     return (
         f'<!doctype html><html lang="en"><head><title>{title}</title><link rel="icon" href="data:,"></head><body>'
