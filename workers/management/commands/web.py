@@ -40,6 +40,7 @@ def serve_by_uvicorn(fd: int | None) -> None:
         access_log=False,
         server_header=False,
         ws_max_size=LARGEST_FRAME,
+        ws_per_message_deflate=False,  # it would pack the one text of all sockets once for each, and 46 KB a socket
         timeout_graceful_shutdown=LAST_REQUESTS,
     )
     uvicorn.Server(config).run(sockets=None if fd is None else [socket.socket(fileno=fd)])
