@@ -141,7 +141,7 @@ def _lines(known: Iterable[Worker], held: Iterable[Execution], now: datetime) ->
 def _served(names: Sequence[str], ever: bool) -> str:
     if names:
         return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-    return "its workers are lost or stopped" if ever else "no worker has ever served it"
+    return "its workers are lost, draining or stopped" if ever else "no worker has ever served it"
 
 
 def _is_ready(worker: Worker) -> bool:
