@@ -31,8 +31,8 @@ PATIENCE = 60.0
 def figures() -> Iterator[Figure]:
     """The rows of this house, made one after the other."""
     database = connection.vendor
-    stamp = _task("bench-stamp", kind="action", handler="bench.stamp")
-    script = _task("bench-script", kind="script", runtime="python", source="import runboard\nrunboard.output(1)\n")
+    stamp = make_task("bench-stamp", kind="action", handler="bench.stamp")
+    script = make_task("bench-script", kind="script", runtime="python", source="import runboard\nrunboard.output(1)\n")
     yield spread("L4", database, _start_latency(stamp), unit="ms", limit="p50 ≤ 15, p99 ≤ 100")
     yield spread("end to end, sandboxed Python", database, _end_to_end(script), unit="ms", limit="p50 ≤ 150")
     yield spread("F0", database, [_recovery() for _ in range(KILLS)], unit="s", limit="≤ 3")
@@ -43,7 +43,7 @@ def _start_latency(task: Task) -> list[float]:
     samples = []
     for _ in range(WARM_UP + SAMPLES):
         began = time.time()
-        done = _until_final(_submit(task))
+        done = _until_final(launch(task))
         samples.append((float(json.loads(done["output"])) - began) * 1000)
     return samples[WARM_UP:]
 
@@ -53,7 +53,7 @@ def _end_to_end(task: Task) -> list[float]:
     samples = []
     for _ in range(WARM_UP + SANDBOXED):
         began = timezone.now()
-        done = _until_final(_submit(task))
+        done = _until_final(launch(task))
         samples.append((done["finished_at"] - began).total_seconds() * 1000)
     return samples[WARM_UP:]
 
@@ -61,7 +61,7 @@ def _end_to_end(task: Task) -> list[float]:
 def _recovery() -> float:
     """Seconds from kill -9 of the worker in mid-run to the author's code being active again."""
     time.sleep(HEALTHY)
-    pk = _submit(Task.objects.get(slug="long-import"), steps=4, seconds=0.3)
+    pk = launch(Task.objects.get(slug="long-import"), steps=4, seconds=0.3)
     _until(lambda: queries.brief(pk)["state"] == "running" and queries.brief(pk)["recorded"])
     began = time.monotonic()
     os.kill(_worker(), signal.SIGKILL)
@@ -76,11 +76,11 @@ def _worker() -> int:
     return next(int(process["pid"]) for process in status["processes"] if process["name"] == "worker")
 
 
-def _task(slug: str, **document: Any) -> Task:
+def make_task(slug: str, **document: Any) -> Task:
     return manifest.define({"slug": slug, **document}, now=timezone.now(), by="bench").task
 
 
-def _submit(task: Task, **input: Any) -> UUID:
+def launch(task: Task, **input: Any) -> UUID:
     return transitions.submit(task, input=input, now=timezone.now(), actor="bench").execution.pk
 
 

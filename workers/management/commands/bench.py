@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from workers.bench.figure import Figure, table
@@ -97,6 +98,8 @@ def by_child(running: House, what: str) -> Iterator[Figure]:
 
 
 def inside(what: str) -> Iterator[Figure]:
-    from workers.bench import engine, executor
+    from workers.bench import board, engine, executor
 
-    return {"engine": engine.figures, "executor": executor.figures}[what]()
+    if what == "board":
+        return board.figures(json.loads((settings.HOME / "status.json").read_text())["url"])
+    return engine.figures() if what == "engine" else executor.figures()
