@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from tasks.schema import Invalid, Problem, pointer
+from tasks.sdk.canonical import Unfit, encode
 
 LONG = 200  # a text that may be longer than this gets an area, not a line
 OTHERS = "+"  # the field for members that the schema does not name
@@ -116,6 +117,9 @@ class SchemaForm:
 
     def read(self) -> Any:
         """The value as it was typed. Raises Invalid where a field cannot be read at all."""
+        return told_as_json(self._read())
+
+    def _read(self) -> Any:
         value: dict[str, Any] = {}
         wrong = []
         for field in self.fields:
@@ -169,6 +173,15 @@ def typed(schema: Mapping[str, Any], data: Mapping[str, str], *, prefix: str = "
     if prefix + OTHERS in data:
         fields.append(_others(prefix))
     return SchemaForm(tuple(replace(field, text=_sent(field, data)) for field in fields))
+
+
+def told_as_json(value: Any) -> Any:
+    """The same value, once it can be kept as JSON; raises Invalid with the place of a NUL and the like."""
+    try:
+        encode(value)
+    except Unfit as unfit:
+        raise Invalid("This cannot be told as JSON.", [Problem(unfit.pointer, unfit.message)]) from unfit
+    return value
 
 
 def key_of(value: Any) -> str:

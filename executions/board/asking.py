@@ -87,22 +87,11 @@ def asked(question: Question, *, now: datetime, tried: Tried | None = None) -> A
 
 
 def value_of(question: Question, data: Mapping[str, str], chosen: Iterable[str]) -> Any:
-    """The value that a browser's form answers with. Raises Invalid where nothing was said."""
-    keys = {forms.key_of(option["value"]): option["value"] for option in question.options}
-    match question.kind:
-        case "approve":
-            if data.get("value") not in ("true", "false"):
-                raise Invalid("No answer was given.", [Problem("/value", "choose to approve or to reject")])
-            return data["value"] == "true"
-        case "choice":
-            if data.get("value", "") == "":
-                raise Invalid("No answer was given.", [Problem("/value", UNCHOSEN)])
-            return keys.get(data["value"], data["value"])
-        case "choices":
-            return [keys.get(key, key) for key in chosen]
-        case "form" | "edit":
-            return _read(question, data)
-    return data.get("value", "").replace("\r\n", "\n")
+    """The value that a browser's form answers with. Raises Invalid where nothing was said, or what cannot be kept."""
+    try:
+        return forms.told_as_json(_value(question, data, chosen))
+    except Invalid as wrong:
+        raise Invalid(wrong.message, [_beside(problem) for problem in wrong.problems]) from wrong
 
 
 def said(question: Question) -> str:
@@ -113,6 +102,24 @@ def said(question: Question) -> str:
     if question.kind == "approve":
         return "Approved" if value is True else "Rejected"
     return _labelled(question, value)
+
+
+def _value(question: Question, data: Mapping[str, str], chosen: Iterable[str]) -> Any:
+    keys = {forms.key_of(option["value"]): option["value"] for option in question.options}
+    match question.kind:
+        case "approve":
+            if data.get("value") not in ("true", "false"):
+                raise Invalid("No answer was given.", [Problem("", "choose to approve or to reject")])
+            return data["value"] == "true"
+        case "choice":
+            if data.get("value", "") == "":
+                raise Invalid("No answer was given.", [Problem("", UNCHOSEN)])
+            return keys.get(data["value"], data["value"])
+        case "choices":
+            return [keys.get(key, key) for key in chosen]
+        case "form" | "edit":
+            return forms.typed(question.schema or {}, data, prefix=_prefix(question)).read()
+    return data.get("value", "").replace("\r\n", "\n")
 
 
 def _labelled(question: Question, value: Any) -> str:
@@ -145,12 +152,8 @@ def _form(question: Question, data: Mapping[str, str]) -> forms.SchemaForm:
     return forms.blank(schema, prefix=prefix, value=question.recommended)
 
 
-def _read(question: Question, data: Mapping[str, str]) -> Any:
-    try:
-        return forms.typed(question.schema or {}, data, prefix=_prefix(question)).read()
-    except Invalid as wrong:
-        beside = [Problem("/value" + problem.pointer, problem.message) for problem in wrong.problems]
-        raise Invalid(wrong.message, beside) from wrong
+def _beside(problem: Problem) -> Problem:
+    return Problem("/value" + problem.pointer, problem.message)
 
 
 def _prefix(question: Question) -> str:

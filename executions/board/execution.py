@@ -20,7 +20,7 @@ from executions.board import failure, values
 from executions.board.asking import Tried, asked
 from executions.board.course import TURNS, time_bar, timeline
 from executions.board.log import tail
-from executions.board.people import asking, may
+from executions.board.people import asking, may, typed
 from executions.board.wording import happening, look, plural
 from executions.models import Attempt, Event, Execution, Question
 from executions.states import HELD, PHASES, State, allowed_verbs
@@ -57,8 +57,9 @@ def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method != "POST":
         return render(request, "executions/cancel.html", {"execution": found, "look": look(found)})
     principal = asking(request, scope="cancel")
+    reason = typed(request.POST.get("reason", ""), most=500)
     try:
-        transitions.cancel(pk, now=timezone.now(), actor=principal.actor, reason=request.POST.get("reason", "")[:500])
+        transitions.cancel(pk, now=timezone.now(), actor=principal.actor, reason=reason)
     except Refused as refused:
         return page(request, pk, refused=refused.message, status=409)
     return redirect("execution", pk=pk)

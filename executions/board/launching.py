@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from executions import transitions
-from executions.board.people import asking
+from executions.board.people import asking, typed
 from executions.models import Execution
 from executions.transitions import Refused, Submission
 from tasks import forms, planning
@@ -45,7 +45,9 @@ def launch(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method != "POST":
         wanted = Launch(task, _plan(task, request.GET.get("plan", "")), uuid4().hex)
         return _show(request, wanted, forms.blank(wanted.schema, value=_started(wanted, request.GET.get("like", ""))))
-    wanted = Launch(task, _plan(task, request.POST.get("launch.plan", "")), request.POST.get("launch.key", "")[:100])
+    wanted = Launch(
+        task, _plan(task, request.POST.get("launch.plan", "")), typed(request.POST.get("launch.key", ""), most=100)
+    )
     return _planned(request, wanted) if request.POST.get("launch.to") == "planning" else _launched(request, wanted)
 
 

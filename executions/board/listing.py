@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from executions import queries
+from executions.board.people import typed
 from executions.board.wording import LOOKS, Look, look
 from executions.durations import ago, duration
 from executions.models import Execution
@@ -54,7 +55,7 @@ class Filters:
 @login_required
 def executions(request: HttpRequest) -> HttpResponse:
     """The newest first."""
-    filters = Filters(**{name: request.GET.get(name, "")[:200].strip() for name in Filters.__slots__})
+    filters = Filters(**{name: typed(request.GET.get(name, ""), most=200).strip() for name in Filters.__slots__})
     now = timezone.now()
     rows = list(_after(_narrowed(filters), request.GET.get("before", ""))[: A_PAGE + 1])
     more = rows[A_PAGE - 1] if len(rows) > A_PAGE else None
@@ -82,7 +83,7 @@ def _narrowed(filters: Filters) -> ExecutionQuerySet:
     if filters.queue:
         rows = rows.filter(queue=filters.queue)
     if filters.q:
-        rows = rows.matching(filters.q.replace("\0", ""))
+        rows = rows.matching(filters.q)
     return rows.order_by("-created_at", "-id")
 
 

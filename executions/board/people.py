@@ -1,4 +1,4 @@
-"""Who asks for something on a page, and whether they may."""
+"""Who asks for something on a page, whether they may, and what they typed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ def asking(request: HttpRequest, *, scope: str) -> access.Principal:
     if principal is None or not principal.may(scope):
         raise PermissionDenied(f"You are not allowed to {scope} here. An admin can change that.")
     return principal
+
+
+def typed(text: str, *, most: int) -> str:
+    """A line that a person typed, as it can be kept: no NUL, which PostgreSQL refuses, and no longer than that."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:most]
 
 
 def may(request: HttpRequest, scope: str) -> bool:

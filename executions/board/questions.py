@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from executions import queries, transitions
 from executions.board import execution
 from executions.board.asking import Tried, asked, said, value_of
-from executions.board.people import asking
+from executions.board.people import asking, typed
 from executions.board.wording import actor
 from executions.durations import ago
 from executions.models import Question
@@ -24,6 +24,7 @@ from tasks.schema import Invalid
 
 MOST_OPEN = 50
 JUST_ANSWERED = 8
+LONGEST_NOTE = 10_000
 
 
 @require_safe
@@ -45,16 +46,16 @@ def question(request: HttpRequest, pk: UUID) -> HttpResponse:
 def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Take an answer and go back to where it was given; from the inbox that is the next question."""
     principal, found = asking(request, scope="answer"), _found(pk)
-    data, chosen = request.POST.dict(), tuple(request.POST.getlist("value"))
-    typed = {name: str(text) for name, text in data.items()}
+    sent = {name: str(text) for name, text in request.POST.dict().items()}
+    chosen, note = tuple(request.POST.getlist("value")), typed(sent.get("note", ""), most=LONGEST_NOTE)
     try:
-        value = value_of(found, typed, chosen)
-        transitions.answer(pk, value=value, now=timezone.now(), actor=principal.actor, note=typed.get("note", ""))
+        value = value_of(found, sent, chosen)
+        transitions.answer(pk, value=value, now=timezone.now(), actor=principal.actor, note=note)
     except Invalid as wrong:
-        return _again(request, Tried(_found(pk), typed, chosen, problems=tuple(wrong.problems)), status=422)
+        return _again(request, Tried(_found(pk), sent, chosen, problems=tuple(wrong.problems)), status=422)
     except Refused as refused:
-        return _again(request, Tried(_found(pk), typed, chosen, refused=refused.message), status=409)
-    if typed.get("back") == "inbox":
+        return _again(request, Tried(_found(pk), sent, chosen, refused=refused.message), status=409)
+    if sent.get("back") == "inbox":
         return redirect("questions")
     return redirect("execution", pk=found.execution_id)
 

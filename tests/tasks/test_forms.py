@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -176,15 +177,16 @@ SIMPLE = schema(
     one={"enum": ["a", 1, False]},
     raw={"type": "array"},
 )
+LETTERS = st.characters(codec="utf-8", exclude_characters="\r\0")
 VALUES = st.fixed_dictionaries(
     {"on": st.booleans()},
     optional={
-        "line": st.text(st.characters(exclude_characters="\r"), min_size=1),
-        "text": st.text(st.characters(exclude_characters="\r"), min_size=1),
+        "line": st.text(LETTERS, min_size=1),
+        "text": st.text(LETTERS, min_size=1),
         "number": st.floats(allow_nan=False, allow_infinity=False),
         "whole": st.integers(-(10**30), 10**30),
         "one": st.sampled_from(["a", 1, False]),
-        "raw": st.lists(st.integers() | st.text(st.characters(exclude_characters="\r")) | st.none()),
+        "raw": st.lists(st.integers() | st.text(LETTERS) | st.none()),
     },
 )
 
@@ -204,4 +206,5 @@ def test_what_a_form_shows_is_what_it_sends_back(value: dict[str, Any]) -> None:
 def test_no_schema_and_no_draft_breaks_a_form(anything: Any) -> None:
     for declared in ({"properties": anything}, schema(it=anything), {"properties": {"it": {"enum": anything}}}):
         form = forms.blank(declared, value=anything)
-        forms.typed(declared, {field.html_name: field.text for field in form.fields})
+        with suppress(Invalid):
+            forms.typed(declared, {field.html_name: field.text for field in form.fields}).read()

@@ -124,7 +124,11 @@ def test_a_wrong_input_is_told_beside_its_field_and_nothing_starts(
 def test_nul_and_lone_surrogates_are_told_and_never_an_error(mine: Client) -> None:
     response = mine.post(RUN, sent(form(mine), csv="a\0b,c"))
     assert response.status_code == 422
+    assert "Holds a NUL character." in response.content.decode()
+    draft = {**sent(form(mine), csv="a\0b"), "launch.to": "planning", "launch.key": "a\0b"}
+    assert mine.post(RUN, draft).status_code == 422
     assert not Execution.objects.exists()
+    assert not Plan.objects.exists()
 
 
 def test_a_plan_fills_the_form_and_leaves_planning_once_it_runs(mine: Client) -> None:

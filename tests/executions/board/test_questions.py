@@ -197,6 +197,16 @@ def test_a_wrong_form_has_its_message_beside_the_field_and_keeps_what_was_typed(
         assert message in told.text
 
 
+def test_what_no_database_keeps_is_told_and_never_an_error(mine: Client) -> None:
+    asked = question(kind="text", options=())
+    response = answer(mine, asked, value="a\0b", note="c\0d")
+    assert response.status_code == 422
+    assert "Holds a NUL character." in response.content.decode()
+    assert answer(mine, asked, value="ab", note="c\0d").status_code == 302
+    asked.refresh_from_db()
+    assert asked.note == "c\ufffdd"
+
+
 @pytest.mark.parametrize("back", ["execution", "inbox"])
 def test_the_second_of_two_is_told_who_answered_what(mine: Client, back: str) -> None:
     asked = question()
