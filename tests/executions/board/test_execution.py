@@ -6,7 +6,9 @@ import json
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import AsyncClient, Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -277,14 +279,13 @@ def test_binary_and_endless_lines_never_break_the_page(mine: Client) -> None:
 
 @pytest.mark.django_db(transaction=True)
 async def test_the_whole_log_is_one_text(async_client: AsyncClient) -> None:
-    from asgiref.sync import sync_to_async
-
     user = await sync_to_async(User.objects.create_user)("mira", password="p")
     await async_client.aforce_login(user)
     execution = await sync_to_async(with_log)(*(f"line {n}" for n in range(1, 5203)))
     response = await async_client.get(f"/executions/{execution.pk}/log.txt")
     assert response["Content-Type"] == "text/plain; charset=utf-8"
     text = b"".join([part async for part in response.streaming_content]).decode()  # type: ignore[attr-defined]
+    await sync_to_async(connections.close_all)()
     assert [line.rpartition(" ")[2] for line in text.splitlines()] == [str(n) for n in range(1, 5203)]
 
 

@@ -136,12 +136,8 @@ def test_an_answer_is_taken_and_the_run_goes_on(
 def test_a_form_is_made_from_its_schema_and_read_back(mine: Client) -> None:
     asked = question(kind="form", options=(), schema=SCHEMA)
     form = panel(mine, asked).tagged("form")[0]
-    names = [
-        found.marks["name"]
-        for found in form.tagged("input")
-        if "shards" in found.marks["name"] or "force" in found.marks["name"]
-    ]
-    shards, force = names
+    names = [found.marks["name"] for found in form.tagged("input")]
+    shards, force = (next(name for name in names if name.endswith(member)) for member in (".shards", ".force"))
     assert answer(mine, asked, **{shards: "4", force: "true"}).status_code == 302
     asked.refresh_from_db()
     assert json.loads(asked.answer or "") == {"shards": 4, "force": True}
