@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from playwright.sync_api import Page, expect
@@ -109,7 +109,7 @@ def newest(house: House, task: str) -> str:
     return str(executions(house, task)[0]["id"])
 
 
-def as_csv(rows: list[tuple[str, ...]]) -> str:
+def as_csv(rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue()
