@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from executions.api.authentication import scope_of
 from executions.api.problems import MEDIA_TYPE
-from tasks.api.fields import AnyOf, Strict, Text
+from tasks.api.fields import AnyOf, Text
 
 PROBLEMS = {
     "400": "The body or the address cannot be read.",
@@ -58,20 +58,27 @@ class Schema(AutoSchema):
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> dict[str, Any]:
         schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
-        return (
-            {**schema, "additionalProperties": False, **serializer.also} if isinstance(serializer, Strict) else schema
-        )
+        also = getattr(serializer, "also", None)
+        return schema if also is None else {**schema, "additionalProperties": False, **also}
 
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> dict[str, Any]:
         schema: dict[str, Any] = super()._map_serializer_field(  # type: ignore[no-untyped-call]
             field, direction, bypass_extensions
         )
+        if isinstance(field, serializers.ListSerializer) and not field.allow_empty:
+            return {**schema, "minItems": 1}
         if isinstance(field, Text):
             return {**schema, "minLength": 0 if field.allow_blank else 1, "pattern": WITHOUT_NUL}
         if isinstance(field, AnyOf):
             one = "|".join(field.words)
             return {**schema, "type": "string", "pattern": f"^({one})(,({one}))*$"}
         return schema
+
+    def _get_request_body(self, direction: Any = "request") -> dict[str, Any] | None:
+        body: dict[str, Any] | None = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        if body and getattr(self.get_request_serializer(), "also", {}):
+            return {**body, "required": True}
+        return body
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)

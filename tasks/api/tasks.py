@@ -77,27 +77,26 @@ class Later(serializers.DictField):
     """Not built yet: empty or left out."""
 
 
-class Definition(serializers.Serializer[Any]):
-    """What a task is defined by. A script needs a source, an action a handler."""
+class Members(serializers.Serializer[Any]):
+    """What a task is and does."""
 
-    slug = serializers.SlugField(max_length=100)
-    title = serializers.CharField(required=False, allow_blank=True, max_length=200)
-    description = serializers.CharField(required=False, allow_blank=True, max_length=LONG)
+    title = Text(required=False, allow_blank=True)
+    description = Text(required=False, allow_blank=True, max_length=LONG)
     kind = OneOf(KINDS, required=False)
-    runtime = serializers.CharField(required=False, allow_blank=True, help_text="Of a script: python or shell.")
-    source = serializers.CharField(  # type: ignore[assignment]
-        required=False, allow_blank=True, help_text="Of a script: its text."
+    runtime = Text(required=False, allow_blank=True, help_text="Of a script: python or shell.")
+    source = Text(  # type: ignore[assignment]
+        required=False, allow_blank=True, max_length=manifest.LONGEST_SOURCE, help_text="Of a script: its text."
     )
-    handler = serializers.CharField(required=False, allow_blank=True, help_text="Of an action: its registered name.")
+    handler = Text(required=False, allow_blank=True, help_text="Of an action: its registered name.")
     input_schema = JsonSchema(required=False)
     output_schema = JsonSchema(required=False)
-    queue = serializers.CharField(required=False)
+    queue = serializers.SlugField(required=False, max_length=100)
     priority = OneOf(PRIORITIES, required=False)
-    environment = serializers.CharField(required=False, allow_blank=True)
-    agent = serializers.CharField(required=False, allow_blank=True)
-    team = serializers.CharField(required=False, allow_blank=True)
-    labels = serializers.ListField(child=serializers.CharField(), required=False)
-    touches = serializers.ListField(child=serializers.CharField(), required=False)
+    environment = Text(required=False, allow_blank=True, max_length=50)
+    agent = Text(required=False, allow_blank=True, max_length=100)
+    team = Text(required=False, allow_blank=True, max_length=100)
+    labels = serializers.ListField(child=Text(max_length=100), required=False)
+    touches = serializers.ListField(child=Text(max_length=200), required=False)
     retry = Retry(required=False)
     limits = LimitsOfAttempt(required=False)
     timeouts = Later(required=False)
@@ -105,16 +104,27 @@ class Definition(serializers.Serializer[Any]):
     environment_variables = Variables(required=False)
 
 
-class NextDefinition(Definition):
+class Definition(Members):
+    """What a task is defined by: `tasks.manifest` reads it. A script needs a source, an action a handler."""
+
+    also = {"anyOf": [{"required": ["source"]}, {"required": ["handler"]}]}
+
+    slug = serializers.SlugField(max_length=100, help_text="Lower-case letters, digits and hyphens.")
+
+
+class NextDefinition(Members):
     """What the next version of a task is defined by; title and description stay where they are not given."""
+
+    also = Definition.also
 
     slug = serializers.SlugField(max_length=100, required=False)
 
 
 @extend_schema_serializer(component_name="TaskVersion")
-class VersionRow(Definition):
+class VersionRow(Members):
     """A task in one of its versions."""
 
+    slug = serializers.CharField()
     version = serializers.IntegerField()
     created_at = Moment()
     created_by = serializers.CharField()
