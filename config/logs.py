@@ -17,7 +17,7 @@ class Line(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging calls it so)
         facts = [f"{name}={value}" for name, value in vars(record).items() if name not in KNOWN]
-        return " ".join([super().formatMessage(record), *facts]).replace("\n", "\\n")
+        return " ".join([super().formatMessage(record).strip(), *facts]).replace("\n", "\\n")
 
 
 LOGGING: dict[str, Any] = {

@@ -9,6 +9,10 @@ from workers import presence
 from workers.supervisor import pulse
 
 
+# Celery warns of pickle, which we refuse, and of a setting that we have set.
+NEEDLESS = ["You're running the worker with superuser privileges", r"\s*In Celery 5\.1 we introduced"]
+
+
 class Command(BaseCommand):
     help = "Run executions: claim what is due on its queues, as many at a time as it has slots."
     requires_system_checks = ()
@@ -21,8 +25,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         pulse.start()
-        # Its reason to warn is pickle, which we refuse; code of authors runs in sandboxes, whoever we are.
-        warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
+        for message in NEEDLESS:
+            warnings.filterwarnings("ignore", message=message)
         presence.work(name=options["name"], queues=options["queues"], slots=options["slots"], labels=options["labels"])
 
 
