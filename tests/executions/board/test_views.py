@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -155,7 +154,7 @@ def test_pages_of_a_column_of_finished_cards_miss_none_and_double_none(mine: Cli
     [
         {"column": "pending", "after": "x"},
         {"column": "nowhere", "after": "1~2"},
-        {"column": "completed", "after": f"2026-01-01~{uuid4()}"},
+        {"column": "completed", "after": "2026-01-01~00000000-0000-4000-8000-000000000000"},
         {"column": "planning"},
     ],
 )
@@ -309,7 +308,7 @@ def test_a_plan_that_was_removed_cannot_be_moved(mine: Client) -> None:
     [
         ("plan-999", "pending", 404),
         ("library-nothing", "pending", 404),
-        (f"execution-{uuid4()}", "planning", 404),
+        ("execution-00000000-0000-4000-8000-000000000000", "planning", 404),
         ("plan-1; DROP TABLE", "pending", 400),
         ("plan-99999999999999999999", "pending", 400),
         ("", "pending", 400),

@@ -16,7 +16,7 @@ from tests.make import make_execution
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Open = Callable[..., Awaitable[Window]]
-ADDRESSES = ["/ws/board/", f"/ws/executions/{uuid4()}/"]
+ADDRESSES = ["/ws/board/", "/ws/executions/00000000-0000-4000-8000-000000000000/"]
 
 
 @pytest.mark.parametrize("path", ADDRESSES)

@@ -8,7 +8,6 @@ from django.core.management.base import BaseCommand, CommandParser
 from workers import presence
 from workers.supervisor import pulse
 
-
 # Celery warns of pickle, which we refuse, and of a setting that we have set.
 NEEDLESS = ["You're running the worker with superuser privileges", r"\s*In Celery 5\.1 we introduced"]
 
