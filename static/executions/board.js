@@ -184,14 +184,31 @@ for (const tab of document.querySelectorAll("[data-tab]")) {
   });
 }
 
+// A swipe and a tab say the same: the columns stand side by side, and one of them fills the screen.
 function turnTo(name) {
-  for (const column of board.querySelectorAll("[data-column]")) column.classList.toggle("is-here", column.dataset.column === name);
+  const column = board.querySelector(`[data-column="${name}"]`);
+  if (isNarrow.matches) board.scrollTo({ left: column.offsetLeft - board.firstElementChild.offsetLeft, behavior: "instant" });
+  mark(name);
+}
+
+function mark(name) {
   for (const tab of document.querySelectorAll("[data-tab]")) {
     if (tab.dataset.tab === name) tab.setAttribute("aria-current", "true");
     else tab.removeAttribute("aria-current");
   }
   sessionStorage.setItem("column", name);
   document.querySelector(`[data-tab="${name}"]`).scrollIntoView({ inline: "nearest", block: "nearest" });
+}
+
+board.addEventListener("scrollend", () => {
+  if (!isNarrow.matches) return;
+  const columns = [...board.querySelectorAll("[data-column]")];
+  const here = columns.reduce((one, other) => (distance(other) < distance(one) ? other : one));
+  mark(here.dataset.column);
+});
+
+function distance(column) {
+  return Math.abs(column.offsetLeft - board.firstElementChild.offsetLeft - board.scrollLeft);
 }
 
 turnTo(sessionStorage.getItem("column") ?? "planning");
