@@ -32,7 +32,7 @@ POSTGRESQL = "/usr/lib/postgresql"  # where Debian puts its servers, beside each
 # What each group needs from the system: a program, or the folder it is in, and the Debian package that brings it.
 NEEDED = {
     "run": {"bwrap": "bubblewrap"},
-    "dev": {"bwrap": "bubblewrap", "chromium": "chromium", POSTGRESQL: "postgresql"},
+    "dev": {"bwrap": "bubblewrap", "chromium": "chromium", "curl": "curl", POSTGRESQL: "postgresql"},
 }
 
 
