@@ -7,7 +7,7 @@ SCRATCH := RUNBOARD_HOME=$(CURDIR)/.venv/scratch
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench picture lock
+.PHONY: help run test check fix bench screenshots lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */make \1\t/' | expand -t 14
@@ -42,9 +42,9 @@ bench: ## the figures, as JSON lines and tables, each in a scratch house of its 
 	$(BIN)/python manage.py bench executor
 	$(BIN)/python manage.py bench board
 
-picture: ## the README's picture of the board, from a house in which something happens
+screenshots: ## every page, light, dark and on a phone; the README’s picture of the board among them
 	@python3 bootstrap.py dev
-	$(BIN)/python -m tests.picture
+	$(BIN)/python -m tests.screenshots
 
 lock: ## resolve the packages anew and export them with hashes
 	$(BIN)/uv lock --upgrade

@@ -8,11 +8,11 @@ from executions.states import FINAL
 from tests.services import House, until
 from workers.runtimes import processes
 
-STEPS = 8
+STEPS = 10
 
 
 def test_an_execution_goes_on_where_its_killed_worker_was(house: House) -> None:
-    pk = house.submit("long-import", {"steps": STEPS, "seconds": 0.3})
+    pk = house.submit("long-import", {"steps": STEPS, "seconds": 0.4})
     until(lambda: len(steps(house, pk)) >= 3, what="no three steps recorded")
     recorded = steps(house, pk)
     worker, *sandbox = processes.tree(house.pid("worker"))
