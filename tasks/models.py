@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+
+from tasks.sdk.canonical import encode
+
+if TYPE_CHECKING:
+    Text = models.Field[Any, Any]
+else:
+    Text = models.TextField
+
+
+class JSONText(Text):
+    """A JSON value kept as its canonical text: members keep their order, numbers their digits (JSONB would change both).
+
+    The order matters to people: a form shows its fields as the schema names them.
+    """
+
+    def from_db_value(self, text: str | None, *_: Any) -> Any:
+        return None if text is None else json.loads(text)
+
+    def to_python(self, value: Any) -> Any:
+        return value
+
+    def get_prep_value(self, value: Any) -> str | None:
+        return None if value is None else encode(value).decode()
+
 
 KINDS = ("script", "action", "container", "function", "flow", "agent")
 PRIORITIES = ("urgent", "high", "normal", "low")
@@ -60,8 +85,8 @@ class TaskVersion(models.Model):
     runtime = models.CharField(max_length=20, blank=True)
     source = models.TextField(blank=True)
     handler = models.CharField(max_length=200, blank=True)
-    input_schema = models.JSONField(default=dict)
-    output_schema = models.JSONField(default=dict)
+    input_schema = JSONText(default=dict)
+    output_schema = JSONText(default=dict)
     queue = models.CharField(max_length=100, default="default")
     priority = models.CharField(max_length=10, default="normal")
     environment = models.CharField(max_length=50, blank=True)
@@ -69,11 +94,11 @@ class TaskVersion(models.Model):
     team = models.CharField(max_length=100, blank=True)
     labels = models.JSONField(default=list)
     touches = models.JSONField(default=list)
-    retry = models.JSONField(default=dict)
-    limits = models.JSONField(default=dict)
-    timeouts = models.JSONField(default=dict)
-    security = models.JSONField(default=dict)
-    environment_variables = models.JSONField(default=dict)
+    retry = JSONText(default=dict)
+    limits = JSONText(default=dict)
+    timeouts = JSONText(default=dict)
+    security = JSONText(default=dict)
+    environment_variables = JSONText(default=dict)
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=200, blank=True)
 
@@ -109,7 +134,7 @@ class Plan(models.Model):
         REMOVED = "removed"
 
     task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="plans")
-    input = models.JSONField(null=True, blank=True)
+    input = JSONText(null=True, blank=True)
     title = models.CharField(max_length=200, blank=True)
     note = models.TextField(blank=True)
     position = models.FloatField()

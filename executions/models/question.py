@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from executions.models.execution import Execution, new_id
+from tasks.models import JSONText
 
 QUESTION_KINDS = ("approve", "choice", "choices", "text", "form", "edit", "file")
 
@@ -26,9 +27,9 @@ class Question(models.Model):
     attempt = models.PositiveIntegerField()
     prompt = models.TextField()
     kind = models.CharField(max_length=10)
-    options = models.JSONField(default=list)
-    schema = models.JSONField(null=True)
-    recommended = models.JSONField(null=True)
+    options = JSONText(default=list)
+    schema = JSONText(null=True)
+    recommended = JSONText(null=True)
     deadline = models.DateTimeField(null=True)
     default = models.TextField(null=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)

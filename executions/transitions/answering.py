@@ -17,7 +17,7 @@ from executions import answers
 from executions.models import Execution, Question, Timer
 from executions.states import CLAIMABLE, FINAL, PARKED, Reason, State
 from executions.transitions.ending import close_attempt, withdraw_questions
-from executions.transitions.moving import Refused, move, refuse, resumed, verb
+from executions.transitions.moving import Refused, check_words, move, refuse, resumed, verb
 from tasks.schema import Invalid
 from tasks.sdk.canonical import encode
 
@@ -31,6 +31,7 @@ def answer(question_id: UUID, *, value: Any, now: datetime, actor: str, note: st
 
     Raises Invalid where the value is no answer, Refused where the question is no longer open (saying who answered what).
     """
+    check_words(value=value, note=note)
     question = Question.objects.get(pk=question_id)
     execution = Execution.objects.lean().select_for_update().get(pk=question.execution_id)
     question.refresh_from_db()  # the parent's lock is held now: nobody else can answer
@@ -44,6 +45,7 @@ def answer(question_id: UUID, *, value: Any, now: datetime, actor: str, note: st
 @verb
 def cancel(pk: UUID, *, now: datetime, actor: str, reason: str = "") -> Execution:
     """Stop an execution: at once where no worker holds it, else as soon as its sandbox is seen to have ended."""
+    check_words(reason=reason)
     execution = Execution.objects.lean().select_for_update().get(pk=pk)
     rows = Execution.objects.filter(token=execution.token)
     if execution.state in FINAL or execution.state == State.CANCELLING:

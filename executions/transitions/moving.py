@@ -18,6 +18,8 @@ from django.db.models import Case, F, QuerySet, Value, When
 from executions import events
 from executions.models import Claim, Execution, ExecutionQuerySet, rank_of, touched
 from executions.states import FINAL, HELD, MOVES, PHASES, Reason, State, allowed_verbs, phase
+from tasks.schema import Invalid, Problem
+from tasks.sdk.canonical import Unfit, encode
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -98,6 +100,14 @@ def note(
     execution = Execution.objects.lean().get(pk=pk)
     events.record(execution, kind, now=now, actor=actor, reason=reason, data=data)
     return execution
+
+
+def check_words(**words: Any) -> None:
+    """Raise Invalid for words that cannot be stored (a NUL, half a surrogate), with the name of the member."""
+    try:
+        encode(words)
+    except Unfit as unfit:
+        raise Invalid("That cannot be stored.", [Problem(unfit.pointer, unfit.message)]) from unfit
 
 
 def held(claim: Claim) -> ExecutionQuerySet:

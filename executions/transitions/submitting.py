@@ -14,11 +14,11 @@ from django.db import IntegrityError, transaction
 from executions import events
 from executions.models import Execution, new_id, next_number, rank_of
 from executions.states import State
-from executions.transitions.moving import Refused
+from executions.transitions.moving import Refused, check_words
 from tasks import planning
 from tasks.models import PRIORITIES, Plan, Queue, Task, TaskVersion
 from tasks.schema import Invalid, Problem, problems
-from tasks.sdk.canonical import Unfit, encode
+from tasks.sdk.canonical import encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +89,15 @@ def _version(task: Task) -> TaskVersion:
 
 def _checked(version: TaskVersion, input: Any, asked: Wish) -> str:
     """The input as canonical text, once it and every wish fit."""
-    try:
-        text = encode(input).decode()
-    except Unfit as unfit:
-        raise Invalid(
-            "The input cannot be told as JSON.", [Problem("/input" + unfit.pointer, unfit.message)]
-        ) from unfit
+    check_words(
+        input=input,
+        title=asked.title,
+        agent=asked.agent,
+        team=asked.team,
+        environment=asked.environment,
+        labels=list(asked.labels or ()),
+    )
+    text = encode(input).decode()
     wrong = [Problem("/input" + found.pointer, found.message) for found in problems(version.input_schema, input)]
     wrong += _wrong_wishes(asked)
     if wrong:

@@ -460,3 +460,28 @@ class TestTheDatabaseKeepsIt:
         with pytest.raises((DatabaseError, IntegrityError)), transaction.atomic():
             task.versions.update(source="other")
         assert Queue.objects.filter(name="default").exists()
+
+
+class TestWords:
+    def test_an_answer_that_cannot_be_stored_is_refused_with_its_place(self) -> None:
+        execution = make_execution()
+        transitions.ask(run(execution), asked=a_question(kind="text"), now=timezone.now())
+        pk = Question.objects.get().pk
+        for words in ({"value": "a\0b"}, {"value": "fine", "note": "\ud800"}):
+            with pytest.raises(Invalid) as refused:
+                transitions.answer(pk, **words, now=timezone.now(), actor="user:mira")
+            assert refused.value.problems[0].pointer in {"/value", "/note"}
+        assert fresh(execution).state == "waiting"
+
+    def test_a_reason_that_cannot_be_stored_is_refused(self) -> None:
+        execution = make_execution()
+        with pytest.raises(Invalid):
+            transitions.cancel(execution.pk, now=timezone.now(), actor="user:mira", reason="\0")
+        assert fresh(execution).state == "pending"
+
+
+def test_the_order_of_a_form_is_the_order_of_its_schema() -> None:
+    names = ["zeta", "alpha", "midway", "b"]
+    task = make_task(input_schema={"type": "object", "properties": {name: {"type": "string"} for name in names}})
+    version = task.versions.get()
+    assert list(version.input_schema["properties"]) == names
