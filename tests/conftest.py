@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis as redis_client
 from django.conf import settings
@@ -18,6 +19,10 @@ from tests.api import api
 from tests.browser import browser, complaints, new_page, page, sessions, windows
 
 __all__ = ["api", "browser", "complaints", "new_page", "page", "sessions", "windows"]
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("house")
 
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "house", "new_house"}
 HOUSE_FIXTURES = {"house", "new_house"}

@@ -25,22 +25,18 @@ def gone(house: House) -> bool:
     return until(lambda: not house.processes(), within=10, what="processes of the house are left")
 
 
-def test_a_house_starts_says_where_it_is_and_leaves_nothing_behind(new_house: NewHouse) -> None:
-    house = new_house()
-    assert list(house.status()) == PARTS
-    until(lambda: {row["state"] for row in house.status().values()} == {"running"})
-    assert house.ask("GET", "/healthz") == (200, "ok\n")
-    assert json.loads(house.manage("status", "--json"))["url"] == house.url
-    assert house.stop(by=signal.SIGINT) == 0
-    assert gone(house)
-    assert {row["state"] for row in house.status().values()} == {"stopped"}
-
-
-def test_a_second_start_knows_the_tokens_and_the_password_of_the_first(new_house: NewHouse) -> None:
+def test_a_house_says_where_it_is_leaves_nothing_behind_and_knows_everybody_again(new_house: NewHouse) -> None:
     first = new_house(RUNBOARD_ADMIN_PASSWORD="chosen-by-the-operator")
+    assert list(first.status()) == PARTS
+    until(lambda: {row["state"] for row in first.status().values()} == {"running"})
+    assert first.ask("GET", "/healthz") == (200, "ok\n")
+    assert json.loads(first.manage("status", "--json"))["url"] == first.url
     running = first.manage("token", "made while it runs", "--scope", "read")
-    first.stop()
+    assert first.stop(by=signal.SIGINT) == 0
+    assert gone(first)
+    assert {row["state"] for row in first.status().values()} == {"stopped"}
     stopped = first.manage("token", "made while it does not", "--scope", "read")
+
     second = new_house(home=first.home)
     assert (second.user, second.password) == ("admin", "chosen-by-the-operator")
     for secret in (running, stopped):
