@@ -38,7 +38,7 @@ from executions.states import FINAL, PHASES
 from executions.transitions import Submission
 from tasks.access import Principal
 from tasks.api.fields import WHOLE, AnyOf, Moment, Strict, Text, Unknown
-from tasks.api.resource import Resource, created, found
+from tasks.api.resource import Resource, found
 from tasks.models import Plan, Task
 from tasks.schema import Invalid, Problem
 
@@ -76,19 +76,20 @@ class Filters(Strict):
 class Executions(Resource):
     scopes = {"GET": "read", "POST": "submit"}
     keyset = ("-created_at", "-id")
+    filters = Filters
 
     @extend_schema(parameters=[Filters], responses=ExecutionRow(many=True))
     def get(self, request: Request) -> Response:
         """Executions, the newest first."""
-        rows = self.rows(filtered(shown().defer("input", "output"), self.asked(Filters)))
+        rows = self.rows(filtered(shown().defer("input", "output"), self.asked()))
         return self.get_paginated_response(told(rows, ExecutionRow))
 
     @extend_schema(request=Submit, parameters=[IDEMPOTENCY_KEY], responses={201: ExecutionWhole, 200: ExecutionWhole})
     def post(self, request: Request) -> Response:
         """Submit an execution. 201: accepted, and it will run; 200: this request was accepted before."""
         made = submit(self.sent(Submit), principal=self.principal, key=idempotency_key(request))
-        code = status.HTTP_201_CREATED if made.created else status.HTTP_200_OK
-        return Response(whole(made.execution.pk), status=code)
+        body = whole(made.execution.pk)
+        return self.created(body, at=made.execution.pk) if made.created else Response(body)
 
 
 class ExecutionsBatch(Resource):
@@ -107,7 +108,7 @@ class ExecutionsBatch(Resource):
                 for n, each in enumerate(asked)
             ]
         rows = shown().in_bulk(made)
-        return created({"results": told([rows[pk] for pk in made], ExecutionWhole)})
+        return Response({"results": told([rows[pk] for pk in made], ExecutionWhole)}, status=status.HTTP_201_CREATED)
 
 
 class OneExecution(Resource):

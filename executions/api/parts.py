@@ -34,7 +34,6 @@ class Part(Resource):
 
     scopes = {"GET": "read"}
     model: ClassVar[type[Model]]
-    shape: ClassVar[type[serializers.BaseSerializer[Any]]]
 
     def of(self, pk: UUID) -> QuerySet[Any]:
         """The rows of this execution; 404 where there is none."""
@@ -43,16 +42,17 @@ class Part(Resource):
 
 
 class Events(Part):
-    model, keyset = Event, ("seq",)
+    model, keyset, filters = Event, ("seq",), After
 
     @extend_schema(parameters=[After], responses=EventRow(many=True))
     def get(self, request: Request, pk: UUID) -> Response:
         """Its history, from the beginning or `?after=` a seq."""
-        return self.page(self.of(pk).filter(seq__gt=self.asked(After)["after"]), EventRow)
+        return self.page(self.of(pk).filter(seq__gt=self.asked()["after"]), EventRow)
 
 
 class Logs(Resource):
     scopes = {"GET": "read"}
+    filters = After
     few, most = 200, 1000
 
     @extend_schema(
@@ -62,7 +62,7 @@ class Logs(Resource):
     def get(self, request: Request, pk: UUID) -> Response:
         """Its log lines, from the beginning or `?after=` a line's number."""
         found(Execution.objects.only("pk"), "execution", pk=pk)
-        limit, after = limit_of(request, self), self.asked(After, "cursor")["after"]
+        limit, after = limit_of(request, self), self.asked()["after"]
         lines = queries.lines(pk, after=after, limit=limit + 1)
         more = address(request, after=lines[limit - 1].n) if len(lines) > limit else None
         return Response({"results": LineRow(lines[:limit], many=True).data, "next": more})

@@ -26,12 +26,13 @@ class Filters(Strict):
 class Questions(Resource):
     scopes = {"GET": "read"}
     keyset = ("-asked_at", "-id")
+    filters = Filters
 
     @extend_schema(parameters=[Filters], responses=QuestionRow(many=True))
     def get(self, request: Request) -> Response:
         """Questions, the newest first."""
         names = {"state": "state__in", "execution": "execution"}
-        asked = {names[name]: value for name, value in self.asked(Filters).items()}
+        asked = {names[name]: value for name, value in self.asked().items()}
         return self.page(Question.objects.filter(**asked), QuestionRow)
 
 

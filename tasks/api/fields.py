@@ -56,7 +56,8 @@ class Strict(serializers.Serializer[Any]):
             return "is not built yet in this version of Runboard"
         if name in self.fields:
             return "cannot be set"
-        return f"is not a known member; there are {', '.join(map(str, self.fields))}"
+        known = f"; there are {', '.join(map(str, self.fields))}" if self.fields else ""
+        return f"is not a known member{known}"
 
 
 class Text(serializers.CharField):
@@ -106,6 +107,15 @@ class OrNull(serializers.CharField):
 
     def to_representation(self, value: str) -> str | None:  # type: ignore[override]
         return value or None
+
+
+class Truth(serializers.BooleanField):
+    """true or false, and no word for them."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            raise serializers.ValidationError("must be true or false")
+        return data
 
 
 class Moment(serializers.DateTimeField):

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from tasks import planning
 from tasks.api.fields import LONG, AnyOf, Moment, Number, OneOf, Strict, Text, Unknown, Value
-from tasks.api.resource import Resource, created, found
+from tasks.api.resource import Resource, found
 from tasks.models import Plan, Task
 
 STATES = tuple(Plan.State.values)
@@ -56,11 +56,12 @@ class Filters(Strict):
 class Plans(Resource):
     scopes = {"GET": "read", "POST": "submit"}
     keyset = ("position", "id")
+    filters = Filters
 
     @extend_schema(parameters=[Filters], responses=PlanRow(many=True))
     def get(self, request: Request) -> Response:
         """What stands in Planning, in its order; `?state=` shows what was launched or removed."""
-        asked = {"state": [Plan.State.PLANNED], **self.asked(Filters)}
+        asked = {"state": [Plan.State.PLANNED], **self.asked()}
         names = {"state": "state__in", "task": "task__slug"}
         rows = Plan.objects.filter(**{names[name]: value for name, value in asked.items()})
         return self.page(rows.select_related("task"), PlanRow)
@@ -71,7 +72,7 @@ class Plans(Resource):
         asked = self.sent(NewPlan)
         task, before = library(asked.pop("task")), at(asked.pop("position", None))
         plan = planning.plan(task, now=timezone.now(), by=self.principal.user, before=before, **asked)
-        return created(PlanRow(plan).data)
+        return self.created(PlanRow(plan).data, at=plan.pk)
 
 
 class OnePlan(Resource):

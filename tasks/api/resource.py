@@ -31,6 +31,7 @@ class Resource(GenericAPIView[Any]):
     http_method_names = ["get", "head", "post", "patch", "delete"]
     scopes: ClassVar[Mapping[str, str]] = {}
     keyset: ClassVar[Sequence[str]] = ()
+    filters: ClassVar[type[Strict]] = Strict  # what may be asked of a list, besides its pages
     few, most = 50, 200  # rows on a page: unless asked otherwise, and at most
 
     @property
@@ -55,19 +56,28 @@ class Resource(GenericAPIView[Any]):
             raise ValidationError({WHOLE: ["must be an object"]})
         return self.request.data
 
-    def asked(self, shape: type[Strict], *also: str) -> dict[str, Any]:
-        """The members of the query, once they fit the shape; a filter that nobody knows is refused, not ignored."""
-        given = {name: value for name, value in self.request.query_params.items() if name not in PAGING.union(also)}
-        reader = shape(data=given)
+    def asked(self) -> dict[str, Any]:
+        """The filters of the query; one that nobody knows, or that is given twice, is refused and not ignored."""
+        given = {name: values for name, values in self.request.query_params.lists() if name not in PAGING}
+        if twice := [name for name, values in given.items() if len(values) > 1]:
+            raise ValidationError({name: ["is given more than once"] for name in twice})
+        reader = self.filters(data={name: value for name, (value,) in given.items()})
         reader.is_valid(raise_exception=True)
         return dict(reader.validated_data)
 
-    def page(self, rows: QuerySet[Any] | Sequence[Any], shape: type[BaseSerializer[Any]], **context: Any) -> Response:
+    def page(self, rows: QuerySet[Any] | Sequence[Any], shape: type[BaseSerializer[Any]]) -> Response:
         """One page of a list, and the address of the next."""
-        return self.get_paginated_response(shape(self.rows(rows), many=True, context=context).data)
+        return self.get_paginated_response(shape(self.rows(rows), many=True).data)
 
     def rows(self, rows: QuerySet[M] | Sequence[M]) -> list[M]:
+        """The rows of the page that was asked for."""
+        self.asked()
         return self.paginate_queryset(rows) or []
+
+    def created(self, body: Any, *, at: object) -> Response:
+        """201, with the address of what was made under this one."""
+        address = self.request.build_absolute_uri(f"{self.request.path}{at}/")
+        return Response(body, status=status.HTTP_201_CREATED, headers={"Location": address})
 
 
 def found(rows: QuerySet[M], what: str, **by: Any) -> M:
@@ -76,7 +86,3 @@ def found(rows: QuerySet[M], what: str, **by: Any) -> M:
     if row is None:
         raise NotFound(f"There is no {what} {next(iter(by.values()))}.")
     return row
-
-
-def created(body: Any) -> Response:
-    return Response(body, status=status.HTTP_201_CREATED)

@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tasks import manifest
-from tasks.api.fields import LONG, Moment, OneOf, Strict, Text
-from tasks.api.resource import Resource, created, found
+from tasks.api.fields import LONG, Moment, OneOf, Strict, Text, Truth
+from tasks.api.resource import Resource, found
 from tasks.models import PRIORITIES, Task, TaskVersion
 
 KINDS = ("script", "action")  # those that are built
@@ -159,7 +159,7 @@ class TaskRow(serializers.Serializer[Task]):
 class Rename(Strict):
     title = Text(required=False)
     description = Text(required=False, allow_blank=True, max_length=LONG)
-    archived = serializers.BooleanField(required=False, help_text="false brings an archived task back.")
+    archived = Truth(required=False, help_text="false brings an archived task back.")
 
 
 class Filters(Strict):
@@ -169,11 +169,12 @@ class Filters(Strict):
 class Tasks(Resource):
     scopes = {"GET": "read", "POST": "define"}
     keyset = ("slug",)
+    filters = Filters
 
     @extend_schema(parameters=[Filters], responses=TaskRow(many=True))
     def get(self, request: Request) -> Response:
         """The task library, by slug."""
-        archived: bool = self.asked(Filters)["archived"]
+        archived: bool = self.asked()["archived"]
         rows = Task.objects.filter(latest__isnull=False, archived_at__isnull=not archived)
         bulky = ("source", "input_schema", "output_schema")
         return self.page(rows.select_related("latest").defer(*(f"latest__{name}" for name in bulky)), TaskRow)
@@ -182,7 +183,7 @@ class Tasks(Resource):
     def post(self, request: Request) -> Response:
         """Define a task: its version 1."""
         version = manifest.define(self.document(), now=timezone.now(), by=self.principal.actor)
-        return created(told(version))
+        return self.created(told(version), at=version.task.slug)
 
 
 class OneTask(Resource):
@@ -222,7 +223,7 @@ class Versions(Resource):
     def post(self, request: Request, slug: str) -> Response:
         """Give a task its next version; executions under way keep theirs."""
         version = manifest.add_version(one(slug), self.document(), now=timezone.now(), by=self.principal.actor)
-        return created(told(version))
+        return self.created(told(version), at=version.number)
 
 
 class OneVersion(Resource):

@@ -100,6 +100,7 @@ def test_versions_are_added_and_kept(api: Api) -> None:
     execution = make_execution(Task.objects.select_related("latest").get())
     second = api("POST", "tasks/greet/versions/", {**SCRIPT, "source": "print('two')"})
     assert (second.status, second.body["version"], second.body["title"]) == (201, 2, "Greet")
+    assert api.get(second.headers["Location"])["source"] == "print('two')"
     assert [row["version"] for row in api.all("tasks/greet/versions/?limit=1")] == [2, 1]
     assert api.get("tasks/greet/versions/1/")["source"] == "print('hi')"
     assert api.get("tasks/greet/")["source"] == "print('two')"
@@ -138,7 +139,7 @@ def test_a_task_is_renamed_archived_and_brought_back(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"slug": "other"}, {"title": ""}, {"title": 7}, {"archived": "maybe"}, {"source": "x"}]
+    "body", [{"slug": "other"}, {"title": ""}, {"title": 7}, {"archived": "true"}, {"archived": 1}, {"source": "x"}]
 )
 def test_only_what_a_task_is_called_can_be_changed(api: Api, body: dict[str, Any]) -> None:
     make_task("greet")

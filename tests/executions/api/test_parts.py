@@ -81,6 +81,12 @@ def test_steps_and_attempts_are_told(api: Api) -> None:
     assert (attempt["outcome"], attempt["finished_at"] is not None) == ("completed", True)
 
 
+@pytest.mark.parametrize("part", ["events", "logs", "steps", "attempts", "questions", "children"])
+def test_a_part_refuses_what_it_cannot_be_asked(api: Api, part: str) -> None:
+    answer = api("GET", f"executions/{make_execution().pk}/{part}/?colour=red")
+    assert (answer.status, answer.places) == (422, ["/colour"])
+
+
 def test_children_are_executions(api: Api) -> None:
     parent, child = make_execution(), make_execution()
     Execution.objects.filter(pk=child.pk).update(parent=parent)
