@@ -1,12 +1,21 @@
 """What goes to a page: cards as they are now, what left the board, the counts, and why what stands still does.
 
 Every function here reads the database and returns plain values; each runs in a thread of the small pool below. A frame
-holds nothing of a user, so one text serves every socket.
+holds nothing of a user, so one text serves every socket. It has any of these members:
+
+    cards      [{id, version, column, html}]      plans  [{id, version, position, html}]      gone  [{id, version}]
+    counts     {planning, pending, running, completed, failed}, to MOST_COUNTED + 1           questions  how many are open
+    why        {execution: {version, code, sentence, act, due}}, for the card with that version alone
+    execution  {id, version, state, last_line}, on its own page alone
+    cursor     hand it back as ?since=            reset  fetch the page again                 degraded  a sentence, or ""
+
+`id` is an element's; `version` grows with every change, so what is not newer is ignored.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +32,8 @@ from executions.realtime.stream import News
 from executions.states import CLAIMABLE
 from executions.waiting import Why
 from tasks.models import Plan, Queue
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -163,19 +174,22 @@ def _reasons() -> dict[str, tuple[int, Why]]:
 def _cards(ids: Collection[UUID]) -> tuple[list[Frame], list[Frame]]:
     rows = queries.cards(ids) if ids else []
     whys = waiting.reasons(rows)
-    shown = [_card(row, column, whys.get(row.pk)) for row in rows if (column := fragments.column_of(row))]
+    shown = [card for row in rows if (card := _card(row, whys.get(row.pk)))]
     left = [_gone(f"execution-{row.pk}", row.revision) for row in rows if not fragments.column_of(row)]
     pruned = [_gone(f"execution-{pk}", None) for pk in set(ids) - {row.pk for row in rows}]
     return shown, left + pruned
 
 
-def _card(execution: Execution, column: str, why: Why | None) -> Frame:
-    return {
-        "id": f"execution-{execution.pk}",
-        "version": execution.revision,
-        "column": column,
-        "html": fragments.card(execution, why),
-    }
+def _card(execution: Execution, why: Why | None) -> Frame | None:
+    """None where it stands in no column, or cannot be drawn: one such card must not hold back all others."""
+    try:
+        html = fragments.card(execution, why)
+    except Exception:
+        logger.exception("the card of %s cannot be drawn", execution)
+        return None
+    column = fragments.column_of(execution)
+    card = {"id": f"execution-{execution.pk}", "version": execution.revision, "column": column, "html": html}
+    return card if column else None
 
 
 def _plans(ids: Collection[int]) -> tuple[list[Frame], list[Frame]]:

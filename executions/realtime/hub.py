@@ -18,6 +18,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
+from django.db import Error as DatabaseFailure
 from redis import RedisError
 
 from executions.realtime import frames, stream
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 WINDOW = 0.075  # seconds between two frames; the first after a pause goes out at once
 HEAL_EVERY = 3.0
 POLL_EVERY = 2.0  # while Redis is away
-BEAT = 1.0  # seconds of silence after which a socket hears the cursor, so that a page knows it is heard
+BEAT = 1.0  # seconds between two words to every socket: a page that hears none knows that it is cut off
 RETRY = 1.0
 LOG_EVERY = 0.25  # seconds between two frames that tell of nothing but new log lines of one execution
 MOST_DRAWN = 200  # cards in one frame
@@ -166,7 +167,7 @@ class Hub:
         while True:
             try:
                 found = await in_thread(frames.healed)(self._healed_at, watching=list(self._readers))
-            except Exception as error:
+            except DatabaseFailure as error:
                 self._database(away=True, why=error)
             else:
                 self._database(away=False)
@@ -249,7 +250,8 @@ class Hub:
         self._broadcast({"reset": True, "cursor": self._cursor})
 
     def _remember(self, element: str, revision: int) -> None:
-        self._sent[element] = max(revision, self._sent.pop(element, 0))
+        self._sent[element] = revision
+        self._sent.move_to_end(element)
         while len(self._sent) > MOST_REMEMBERED:
             self._sent.popitem(last=False)
 

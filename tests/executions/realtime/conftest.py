@@ -67,6 +67,14 @@ class Window:
         await self.socket.disconnect(timeout=PATIENCE)
 
 
+async def hub_rests() -> None:
+    """Its last socket has left: it closes what it opened."""
+    ending = [task for task in asyncio.all_tasks() if task.get_name().startswith("hub_")]
+    if ending:
+        await asyncio.wait(ending, timeout=PATIENCE)
+    assert all(task.done() for task in ending)
+
+
 def cookie_of(user: User) -> tuple[bytes, bytes]:
     browser = Client()
     browser.force_login(user)
@@ -88,6 +96,7 @@ async def open_window() -> AsyncIterator[Callable[..., Awaitable[Window]]]:
     yield open_one
     for window in opened:
         await window.close()
+    await hub_rests()
 
 
 @pytest.fixture

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.utils import timezone
 
 from executions import transitions
+from executions.board import fragments
 from executions.realtime import frames, hub, push
 from executions.states import State
 from tasks import planning
@@ -170,3 +172,36 @@ async def test_many_changes_of_one_card_are_one_frame(mira: User, promptly: None
     await window.hears_of(f"execution-{execution.pk}", version=execution.revision)
     told = [card for frame in window.frames for card in window.about(frame, f"execution-{execution.pk}")]
     assert len(told) < execution.revision / 2
+
+
+async def test_a_card_that_cannot_be_drawn_holds_back_no_other(
+    mira: User, promptly: None, open_window: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw: Callable[[Any, Any], str] = fragments.card
+
+    def fail(execution: Any, why: Any) -> str:
+        if execution.title == "Poison":
+            raise ValueError(execution.title)
+        return draw(execution, why)
+
+    monkeypatch.setattr(fragments, "card", fail)
+    window = await open_window(mira)
+    task = await done(make_task)()
+    await done(make_execution)(task, title="Poison")
+    execution = await done(make_execution)(task)
+    await window.hears_of(f"execution-{execution.pk}")
+
+
+async def test_a_database_that_does_not_answer_is_said(
+    mira: User, promptly: None, open_window: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = await open_window(mira)
+    await window.hears(lambda frame: frame.get("cursor"))
+    with monkeypatch.context() as blind:
+        blind.setattr(frames, "_changed", blind_to)
+        await window.hears(lambda frame: "does not answer" in frame.get("degraded", ""))
+    await window.hears(lambda frame: frame.get("degraded") == "")
+
+
+def blind_to(*_: Any, **__: Any) -> None:
+    raise OperationalError("no answer")

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 
 from executions.realtime import consumers, hub
-from tests.executions.realtime.conftest import ORIGIN, Window, cookie_of, done
+from tests.executions.realtime.conftest import ORIGIN, Window, cookie_of, done, hub_rests
 from tests.make import make_execution
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -104,9 +104,7 @@ async def test_a_page_that_does_not_read_is_let_go(
 async def test_the_hub_ends_with_its_last_socket(mira: User, promptly: None, open_window: Open) -> None:
     window = await open_window(mira)
     await window.hears(lambda frame: True)
-    at_work = [task for task in asyncio.all_tasks() if task.get_name().startswith("hub")]
-    assert len(at_work) == 4
+    assert len([task for task in asyncio.all_tasks() if task.get_name().startswith("hub_")]) == 4
     await window.close()
-    await asyncio.wait(at_work, timeout=5)
-    assert all(task.done() for task in at_work)
+    await hub_rests()
     assert not hub.Hub.here()._tasks

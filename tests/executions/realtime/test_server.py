@@ -23,7 +23,7 @@ from websockets.typing import Origin
 
 from config.asgi import application
 from executions.realtime.hub import Hub
-from tests.executions.realtime.conftest import cookie_of, done
+from tests.executions.realtime.conftest import cookie_of, done, hub_rests
 from tests.services import House, free_port, until
 
 A_REQUEST = 3.0  # seconds that none may take, whatever Redis does
@@ -56,6 +56,7 @@ async def test_a_stalled_client_is_closed_and_the_others_go_on(mira: User, promp
         assert stalled.close_code == 4008
         Hub.here()._broadcast({"end": True})
         assert await asyncio.wait_for(heard, 30) >= 200
+    await hub_rests()
     server.should_exit = True
     await asyncio.wait_for(serving, 10)
 
