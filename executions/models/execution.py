@@ -18,7 +18,7 @@ from executions.states import CLAIMABLE, FINAL, HELD, State, WaitingFor
 
 HEAD_STARTS = {"urgent": 600.0, "high": 300.0, "normal": 0.0, "low": -300.0}  # seconds a priority is ahead in its queue
 RESUMED_HEAD_START = 600.0
-NUMBER = re.compile(r"(?:EX-)?([0-9]{1,18})", re.IGNORECASE)
+NUMBER = re.compile(r"(EX-)?([0-9]{1,18})", re.IGNORECASE)
 BULKY = ("input", "output", "error")  # never read for a card
 UNSEEN = ("task__description", "task_version__source", "task_version__input_schema", "task_version__output_schema")
 OUTPUT_BEGINS = 120  # characters of an output that a card shows
@@ -65,12 +65,15 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
         return {row["queue"]: row["n"] for row in rows}
 
     def matching(self, text: str) -> ExecutionQuerySet:
-        """What a person searches by: an id, a number (1042 or EX-1042), a part of the title or of the task's name."""
+        """What a person searches by: an id, a number (EX-1042, or 1042), or a part of the title or of the task's name."""
         with suppress(ValueError):
             return self.filter(pk=uuid.UUID(text))
         named = Q(title__icontains=text) | Q(task__slug__icontains=text)
         number = NUMBER.fullmatch(text.strip())
-        return self.filter(named | Q(number=int(number[1])) if number else named)
+        if number is None:
+            return self.filter(named)
+        numbered = Q(number=int(number[2]))
+        return self.filter(numbered if number[1] else numbered | named)
 
     def labelled(self, label: str) -> ExecutionQuerySet:
         """Those that carry a label."""
