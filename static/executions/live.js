@@ -103,7 +103,8 @@ export function connect(url, { since = "", poll = "", onStatus, onFrame, onReset
     try {
       await onReset();
     } catch {
-      overflowed = true; // no answer now: the next news asks again
+      overflowed = true; // no answer now: the next news asks again, but not at once
+      await new Promise((wake) => setTimeout(wake, QUIET));
     }
     resetting = false;
   }
@@ -188,6 +189,8 @@ export function connect(url, { since = "", poll = "", onStatus, onFrame, onReset
 async function fetchAgain() {
   await handsEmpty();
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  if (answer.redirected) return void location.reload(); // signed out meanwhile
+  if (!answer.ok) throw new Error(answer.statusText);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const focused = document.activeElement?.closest("[data-version]")?.id;
   waiting.clear();
@@ -216,15 +219,15 @@ let overflowed = false;
 let emptied = null;
 
 function take(frame) {
-  for (const { id, version, html } of [...(frame.cards ?? []), ...(frame.plans ?? [])]) await_(id, { version, html });
-  for (const { id, version } of frame.gone ?? []) await_(id, { version: version ?? Infinity, gone: true });
+  for (const { id, version, html } of [...(frame.cards ?? []), ...(frame.plans ?? [])]) keep(id, { version, html });
+  for (const { id, version } of frame.gone ?? []) keep(id, { version: version ?? Infinity, gone: true });
   Object.assign(reasons, frame.why);
   if (frame.counts) totals = frame.counts;
-  if (frame.questions !== undefined) ask(frame.questions);
+  if (frame.questions !== undefined) badge(frame.questions);
   schedule();
 }
 
-function await_(id, news) {
+function keep(id, news) {
   const place = inHand.has(id) ? inHand : waiting;
   const earlier = place.get(id);
   if (!earlier || news.version > earlier.version) place.set(id, news);
@@ -268,7 +271,7 @@ export function hold(id) {
 export function release(id) {
   const news = inHand.get(id);
   inHand.delete(id);
-  if (news) await_(id, news);
+  if (news) keep(id, news);
   if (!inHand.size) emptied?.();
   schedule();
 }
@@ -430,10 +433,10 @@ function count(column, number) {
 }
 
 // In a hidden tab too: its title is all that is seen of it.
-function ask(number) {
-  for (const badge of document.querySelectorAll("[data-questions]")) {
-    badge.textContent = number;
-    badge.hidden = number === 0;
+function badge(number) {
+  for (const place of document.querySelectorAll("[data-questions]")) {
+    place.textContent = number;
+    place.hidden = number === 0;
   }
   const title = document.title.replace(/^\(\d+\) /, "");
   document.title = number ? `(${number}) ${title}` : title;
