@@ -104,7 +104,11 @@ def pages(scene: Scene) -> dict[str, Callable[[Page], object]]:
         "api-docs": "/api/docs/",
         "nothing-here": "/nothing/",
     }
-    return {name: lambda page, address=address: page.goto(address) for name, address in addresses.items()}
+    return {name: visit(address) for name, address in addresses.items()}
+
+
+def visit(address: str) -> Callable[[Page], object]:
+    return lambda page: page.goto(address)
 
 
 def gestures() -> dict[str, Callable[[Page], object]]:

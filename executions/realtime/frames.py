@@ -28,7 +28,7 @@ from channels.db import database_sync_to_async
 from executions import queries, waiting
 from executions.board import fragments
 from executions.models import Execution
-from executions.realtime.stream import News
+from executions.realtime.news import News
 from executions.states import CLAIMABLE
 from executions.waiting import Why
 from tasks.models import Plan, Queue

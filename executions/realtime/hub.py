@@ -23,8 +23,8 @@ from redis import RedisError
 
 from executions.realtime import frames, stream
 from executions.realtime.frames import Frame, Healed, in_thread
+from executions.realtime.news import News
 from executions.realtime.outbox import Outbox
-from executions.realtime.stream import News
 from executions.waiting import Why
 
 logger = logging.getLogger(__name__)

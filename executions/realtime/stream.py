@@ -6,15 +6,15 @@ or late, for who reads it compares revisions and heals from the database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from typing import Any, cast
-from uuid import UUID
 
-from redis import Redis
+from redis import Redis, RedisError
 from redis import asyncio as redis_asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from executions.realtime.news import News, read
 
 STREAM = "runboard:changes"
 CAPACITY = 10_000  # entries; Redis trims to about as many
@@ -23,51 +23,15 @@ BLOCK = 1000  # ms; must stay below PATIENCE, or a quiet stream looks like a dea
 
 MOST_READ = 1000  # entries at once
 
-Entry = dict[Any, Any]
-IDS: dict[str, Callable[[str], UUID | int]] = {"execution": UUID, "plan": int}
+AWAY = (RedisError, OSError)  # what Redis answers when it does not
 
 
-@dataclass(frozen=True, slots=True)
-class News:
-    """An execution or a plan has this revision now. `shows` is False where only its log grew, which no card shows."""
-
-    about: str  # "execution" | "plan"
-    id: str
-    revision: int
-    state: str = ""
-    last_line: int = 0
-    shows: bool = True
-
-    @property
-    def element(self) -> str:
-        """The id of its card in a page."""
-        return f"{self.about}-{self.id}"
-
-    def joined(self, other: News) -> News:
-        """Both told as one: the newer revision, the longer log."""
-        newer = other if other.revision >= self.revision else self
-        return replace(newer, last_line=max(self.last_line, other.last_line), shows=self.shows or other.shows)
-
-    def entry(self) -> Entry:
-        """What the stream keeps of it."""
-        told = {"about": self.about, "id": self.id, "revision": self.revision}
-        return {**told, "state": self.state, "last_line": self.last_line, "shows": int(self.shows)}
-
-
-def read(entry: Mapping[bytes, bytes]) -> News | None:
-    """What an entry says; None where another program wrote it."""
-    try:
-        about, pk = entry[b"about"].decode(), entry[b"id"].decode()
-        return News(
-            about=about,
-            id=str(IDS[about](pk)),
-            revision=int(entry[b"revision"]),
-            state=entry[b"state"].decode(),
-            last_line=int(entry[b"last_line"]),
-            shows=entry[b"shows"] == b"1",
-        )
-    except (KeyError, ValueError):
-        return None
+def add(client: Redis, batch: Iterable[News]) -> None:
+    """Tell them all, in one round trip."""
+    pipeline = client.pipeline(transaction=False)
+    for news in batch:
+        pipeline.xadd(STREAM, news.entry(), maxlen=CAPACITY, approximate=True)
+    pipeline.execute()
 
 
 async def end(client: redis_asyncio.Redis) -> bytes:

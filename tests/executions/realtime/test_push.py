@@ -11,7 +11,7 @@ import pytest
 from django.db import transaction
 
 from executions.realtime import push, stream
-from executions.realtime.stream import News
+from executions.realtime.news import News, read
 from executions.states import State
 from tests.make import bring, make_execution, make_plan
 from tests.services import redis_server, until
@@ -22,7 +22,7 @@ def news(number: int = 1, **changes: Any) -> News:
 
 
 def entries(redis: Any) -> list[News]:
-    found = [stream.read(entry) for _, entry in redis.xrange(stream.STREAM)]
+    found = [read(entry) for _, entry in redis.xrange(stream.STREAM)]
     assert None not in found
     return [told for told in found if told]
 
@@ -40,7 +40,7 @@ def test_news_come_through_the_stream_as_they_were(redis: Any) -> None:
 )  # fmt: skip
 def test_what_another_program_wrote_is_passed_over(entry: dict[Any, Any]) -> None:
     raw = {name if isinstance(name, bytes) else name.encode(): value for name, value in entry.items()}
-    assert stream.read({name: v if isinstance(v, bytes) else str(v).encode() for name, v in raw.items()}) is None
+    assert read({name: v if isinstance(v, bytes) else str(v).encode() for name, v in raw.items()}) is None
 
 
 def test_what_waits_is_told_once_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_stream_is_capped(redis: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(push, "CAPACITY", 100)
+    monkeypatch.setattr(stream, "CAPACITY", 100)
     waiting = push.Push()
     for number in range(2000):
         waiting.hand(news(number))
