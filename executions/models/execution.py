@@ -181,6 +181,7 @@ class Execution(models.Model):
             models.Index(fields=["worker"], name="held", condition=Q(state__in=sorted(HELD))),
             models.Index(fields=["changed_at"], name="executions_changed"),
             models.Index(fields=["-created_at", "-id"], name="newest_first"),
+            models.Index(fields=["task", "-created_at", "-id"], name="newest_of_task"),
             models.Index(fields=["task", "state", "-finished_at"], name="task_history"),
         ]
 
