@@ -70,7 +70,7 @@ def complaints() -> Iterator[Complaints]:
     """Empty at the end of the test, or the test fails; a test that provokes one takes it out."""
     complaints = Complaints()
     yield complaints
-    assert not complaints.said
+    assert complaints.said == []
 
 
 @pytest.fixture(scope="session")

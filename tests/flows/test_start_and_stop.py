@@ -16,10 +16,10 @@ NewHouse = Callable[..., House]
 
 
 def test_a_house_is_started_used_stopped_and_started_again_as_it_was(new_house: NewHouse) -> None:
-    house = new_house()
+    house = new_house(RUNBOARD_DRAIN_SECONDS="0.5")
     assert re.search(rf"^READY {house.url}  user admin  password \S+$", house.log, re.MULTILINE)
     assert house.password == (house.home / "admin-password").read_text().strip()
-    assert json.loads(house.manage("status", "--json"))["url"] == house.url
+    assert json.loads((house.home / "status.json").read_text())["url"] == house.url
     assert list(house.status()) == ["redis", "web", "worker", "scheduler"]
     assert {plan["task"] for plan in house.rows("plans/")} == DEMO
     assert "already running" in second_start_of(house)
@@ -28,9 +28,9 @@ def test_a_house_is_started_used_stopped_and_started_again_as_it_was(new_house: 
     house.reaches(asks, "waiting")
     done = house.submit("log-fountain", {"lines": 3})
     house.reaches(done, "completed")
-    runs = house.submit("long-import", {"steps": 6, "seconds": 1})
-    until(lambda: house.rows(f"executions/{runs}/steps/"), what="no step recorded")
     told = {pk: house.execution(pk) for pk in (asks, done)}
+    runs = house.submit("long-import", {"steps": 5, "seconds": 1})
+    until(lambda: house.rows(f"executions/{runs}/steps/"), what="no step recorded")
 
     assert house.stop(by=signal.SIGINT) == 0
     until(lambda: not house.processes(), what="processes of the house are left")
