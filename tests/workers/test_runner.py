@@ -106,6 +106,21 @@ def test_the_last_word_reaches_the_card() -> None:
     assert execution.message == "three"
 
 
+def test_progress_reaches_the_card_between_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    class Talkative(Scripted):
+        def frames(self) -> Iterator[Frame]:
+            monkeypatch.setattr(runner, "CARD_EVERY", float("inf"))
+            yield from (Hello("python"), Lines((line("one"),)), Progress(0.5, "half"))
+            monkeypatch.setattr(runner, "CARD_EVERY", 0.0)
+            yield Lines((line("two"),))
+            seen.append(Execution.objects.values_list("progress", "message").get())
+
+    run(Talkative())
+    assert seen == [(0.5, "two")]
+
+
 def test_a_question_ends_the_sandbox_and_frees_the_slot() -> None:
     options = ({"value": "yes", "label": "Yes"},)
     sandbox = Scripted(Hello("python"), Ask("ask-1", 0, "Go on?", "choice", options), Output("never said"))
