@@ -1,6 +1,7 @@
 # `make run` starts the house; `make test` and `make check` say whether a change holds. All of them install what they need.
 BIN := .venv/bin
 # What looks at the house but does not run it keeps its hands off .runboard.
+# --reuse-db below: the cluster itself is thrown away, so nobody waits for its databases to be free to drop.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
 SCRATCH := RUNBOARD_HOME=$(CURDIR)/.venv/scratch
 
@@ -19,7 +20,7 @@ run: ## start the board; READY names its address, user and password; Ctrl-C stop
 test: ## everything, on SQLite and then on a PostgreSQL of its own, with real Redis, workers and browser
 	@python3 bootstrap.py dev
 	$(PYTEST)
-	$(BIN)/python -m tests.services $(PYTEST) -m "database and not browser"
+	$(BIN)/python -m tests.services $(PYTEST) --reuse-db -m "database and not browser"
 
 check: ## lint, format, types, import contracts, templates, migrations, deployment
 	@python3 bootstrap.py dev
