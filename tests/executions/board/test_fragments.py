@@ -23,7 +23,7 @@ def card(execution: Execution) -> Element:
 
 
 @pytest.mark.parametrize(
-    "state", [*CLAIMABLE, State.RUNNING, State.WAITING, State.COMPLETED, State.FAILED, State.TIMED_OUT]
+    "state", [*sorted(CLAIMABLE), State.RUNNING, State.WAITING, State.COMPLETED, State.FAILED, State.TIMED_OUT]
 )
 def test_a_card_carries_the_marks_of_the_contract(state: State) -> None:
     execution = make_execution(state=state)
