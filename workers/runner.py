@@ -196,9 +196,13 @@ class Card:
     def _flush(self, *, last: bool = False) -> None:
         if (self._progress is None and self._message is None) or not (self._may_tell() or last):
             return
-        fraction = self._progress.fraction if self._progress else None
-        message = self._message if self._message is not None else self._progress.message if self._progress else ""
-        insist(lambda: transitions.progress(self._claim, fraction=fraction, message=message, now=timezone.now()))
+        said = self._progress or Progress(0.0)
+        fraction, line = said.fraction if self._progress else None, self._message or ""
+        insist(
+            lambda: transitions.progress(
+                self._claim, fraction=fraction, message=said.message, line=line, now=timezone.now()
+            )
+        )
         self._progress = self._message = None
 
     def _may_tell(self) -> bool:

@@ -45,7 +45,7 @@ def enlist(
         worker.save()
     held = Execution.objects.held_by(name).filter(incarnation__lt=worker.incarnation)
     for pk, token in held.values_list("pk", "token"):
-        reclaim(pk, token=token, now=now, actor=f"worker:{name}")
+        reclaim(pk, token=token, now=now, actor="system")
     return worker.incarnation
 
 

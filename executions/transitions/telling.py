@@ -57,17 +57,22 @@ def log(claim: Claim, *, lines: Sequence[tuple[float, str, str, str]], message: 
 
 
 @verb
-def progress(claim: Claim, *, fraction: float | None, message: str, now: datetime) -> None:
-    """How far the work is (0 … 1, or None for unknown) and a word about it; an event only at every tenth part."""
+def progress(claim: Claim, *, fraction: float | None, message: str, now: datetime, line: str = "") -> None:
+    """How far the work is (0 … 1; None says nothing new) and a word about it; an event only at every tenth part.
+
+    `line` is what was printed since: the card shows it, the history keeps the author's own word.
+    """
     rows = held(claim)
-    before = rows.filter(pk=claim.execution_id).values_list("progress", flat=True).first()
-    changes: dict[str, Any] = {"progress": fraction, "message": message[:500]}
-    if fraction is not None and int((before or 0.0) * 10) != int(fraction * 10):
-        told = {"fraction": fraction, "message": message[:500]}
-        note(
-            rows, claim.execution_id, kind="progress_reported", now=now, actor=claim.actor, data=told, **changes
-        ) or stale(claim)
-        return
+    changes: dict[str, Any] = {"message": (line or message)[:500]}
+    if fraction is not None:
+        before = rows.filter(pk=claim.execution_id).values_list("progress", flat=True).first()
+        changes["progress"] = fraction
+        if int((before or 0.0) * 10) != int(fraction * 10):
+            told = {"fraction": fraction, "message": message[:500]}
+            note(
+                rows, claim.execution_id, kind="progress_reported", now=now, actor=claim.actor, data=told, **changes
+            ) or stale(claim)
+            return
     if not rows.filter(pk=claim.execution_id).update(**touched(**changes)):
         stale(claim)
     events.announce(Execution.objects.lean().get(pk=claim.execution_id), kind="progress")

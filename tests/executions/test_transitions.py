@@ -163,6 +163,15 @@ class TestAttempt:
             transitions.progress(claim, fraction=part / 100, message="", now=timezone.now())
         assert kinds(execution).count("progress_reported") == 9
 
+    def test_what_was_printed_shows_on_the_card_and_history_keeps_the_authors_word(self) -> None:
+        execution = make_execution()
+        claim = run(execution)
+        transitions.progress(claim, fraction=0.5, message="half", line="printed since", now=timezone.now())
+        transitions.progress(claim, fraction=None, message="", line="and more", now=timezone.now())
+        row = fresh(execution)
+        assert (row.progress, row.message) == (0.5, "and more")
+        assert json.loads(Event.objects.get(kind="progress_reported").data)["message"] == "half"
+
     def test_a_step_is_recorded_once(self) -> None:
         claim = run(make_execution())
         step: dict[str, Any] = {"key": "a", "occurrence": 0, "input_hash": "", "value": 1, "seconds": 0.0}
