@@ -75,7 +75,7 @@ def complaints() -> Iterator[Complaints]:
 
 @pytest.fixture(scope="session")
 def sessions() -> dict[str, StorageState]:
-    """Cookies of those who signed in, by the house's address: one sign-in a house is enough."""
+    """Cookies of those who signed in, by the house's password: one sign-in a house is enough."""
     return {}
 
 
@@ -87,7 +87,7 @@ def windows(
     opened: list[BrowserContext] = []
 
     def open_page(house: House, *, signed_in: bool = True, **options: Any) -> Page:
-        cookies = sessions.get(house.url) if signed_in else None
+        cookies = sessions.get(house.password) if signed_in else None
         context = browser.new_context(base_url=house.url, storage_state=cookies, **options)
         opened.append(context)
         page = context.new_page()
@@ -97,7 +97,7 @@ def windows(
             page.goto("/")
         elif signed_in:
             sign_in(page, house)
-            sessions[house.url] = context.storage_state()
+            sessions[house.password] = context.storage_state()
         if signed_in and options.get("java_script_enabled", True):
             is_live(page)
         return page

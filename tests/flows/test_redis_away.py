@@ -44,10 +44,14 @@ def test_a_redis_that_is_killed_loses_nothing(house: House, page: Page) -> None:
 
 def test_without_websockets_the_board_converges_by_asking(house: House, page: Page) -> None:
     page.route_web_socket("**/ws/**", lambda socket: socket.close())
+    page.clock.install()
     page.reload()
-    expect(page.locator("#live-status")).to_contain_text("paused")
     pk = house.submit("log-fountain", {"lines": 3})
-    expect(column(page, "completed").locator(card(page, pk))).to_be_visible(timeout=30_000)
+    house.reaches(pk, "completed")
+    page.clock.fast_forward("00:05")
+    expect(page.locator("#live-status")).to_contain_text("paused")
+    page.clock.fast_forward("00:10")
+    expect(column(page, "completed").locator(card(page, pk))).to_be_visible()
     expect(page.locator("#live-status")).to_contain_text("every 10 s")
 
 
