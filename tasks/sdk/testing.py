@@ -6,6 +6,8 @@ assert result.output == {"number": 4}
 
 from __future__ import annotations
 
+import sys
+
 from .canonical import decode, encode
 from .context import Run, current_run
 from .errors import Cancelled, Suspended
@@ -29,11 +31,20 @@ class Result:
         self.attempts = 0
 
 
+def call_it_runboard() -> None:
+    """`import runboard` means here what it means in a sandbox, whatever name this package was loaded under."""
+    name = __name__.rpartition(".")[0]
+    for loaded, module in list(sys.modules.items()):
+        if loaded == name or loaded.startswith(name + "."):
+            sys.modules.setdefault("runboard" + loaded.removeprefix(name), module)
+
+
 def run(task: Callable[..., Any] | str, input: Any = None, *, answers: Mapping[str, Any] | None = None) -> Result:
     """Runs a marked function, or the script at a path, with `answers` by key (`ask-1`) or by the question's text.
 
     What the code raises is raised here. A question without an answer ends the run; `result.question` tells which.
     """
+    call_it_runboard()
     result, value = Result(), decode(encode(input))
     memo: list[dict[str, Any]] = []
     while True:

@@ -6,13 +6,12 @@ No Django is needed here, and none of what authors post ever comes this way.
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import tasks.sdk
+from tasks.sdk.testing import call_it_runboard
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Actions:
 
 def registered(modules: Iterable[str]) -> Actions:
     """The actions in these modules, imported here. One module that cannot be imported leaves the others standing."""
-    _call_it_runboard()
+    call_it_runboard()
     functions: dict[str, Callable[..., Any]] = {}
     problems = []
     for name in modules:
@@ -47,10 +46,3 @@ def _marked(module: ModuleType) -> dict[str, Callable[..., Any]]:
         for member in vars(module).values()
         if callable(member) and hasattr(member, "__runboard__") and member.__module__ == module.__name__
     }
-
-
-def _call_it_runboard() -> None:
-    """`import runboard` means in an operator's module what it means in an author's script."""
-    for name, module in list(sys.modules.items()):
-        if name == tasks.sdk.__name__ or name.startswith(tasks.sdk.__name__ + "."):
-            sys.modules.setdefault("runboard" + name.removeprefix(tasks.sdk.__name__), module)
