@@ -84,6 +84,7 @@ def window(browser: Browser, house: House, options: dict[str, Any]) -> Page:
 
 
 def take_the_picture(page: Page) -> None:
+    page.set_viewport_size({"width": 1440, "height": 780})
     page.wait_for_selector("[data-state=running] progress")
     page.screenshot(path=PICTURE)
 
