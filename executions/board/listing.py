@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
@@ -59,17 +60,32 @@ def executions(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     rows = list(_after(_narrowed(filters), request.GET.get("before", ""))[: A_PAGE + 1])
     more = rows[A_PAGE - 1] if len(rows) > A_PAGE else None
+    queues = queries.queue_names()
     context = {
         "filters": filters,
+        "address": request.get_full_path(),
+        "now": now,
+        "unknown": [] if rows else _unknown(filters, queues),
         "lines": [_line(row, now) for row in rows[:A_PAGE]],
         "next": _address(filters, more) if more else "",
         "is_first": not request.GET.get("before"),
         "phases": list(PHASES),
         "states": [(str(state), LOOKS[state].word) for state in State],
-        "queues": queries.queue_names(),
+        "queues": queues,
         "tasks": Task.objects.order_by("title", "slug")[:MOST_TASKS],
     }
     return render(request, "executions/executions.html", context)
+
+
+def _unknown(filters: Filters, queues: Collection[str]) -> list[str]:
+    """Filters that name what there is not, in words."""
+    checks = (
+        ("phase", filters.phase, filters.phase in PHASES),
+        ("state", filters.state, filters.state in LOOKS),
+        ("task", filters.task, not filters.task or Task.objects.filter(slug=filters.task).exists()),
+        ("queue", filters.queue, filters.queue in queues),
+    )
+    return [f"There is no {name} “{said}”" for name, said, is_known in checks if said and not is_known]
 
 
 def _narrowed(filters: Filters) -> ExecutionQuerySet:

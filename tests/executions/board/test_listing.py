@@ -92,3 +92,20 @@ def test_a_page_costs_the_same_however_long_it_is(
         make_execution(state=State.COMPLETED)
     with django_assert_max_num_queries(7):
         listed(mine)
+
+
+def test_a_filter_that_names_nothing_is_called_by_its_name(mine: Client) -> None:
+    make_execution()
+    for name in ("phase", "state", "task", "queue"):
+        told = read(mine.get("/executions/", {name: "<b>bogus"}).content).one(id="runs").text
+        assert f"There is no {name} “<b>bogus”" in told
+    known = read(mine.get("/executions/", {"phase": "completed", "queue": "default"}).content).one(id="runs").text
+    assert "Nothing matches" in known
+
+
+def test_the_list_says_when_it_was_read_and_fetches_itself_again(mine: Client) -> None:
+    execution = make_execution()
+    shown = read(mine.get("/executions/", {"queue": "default", "q": str(execution)}).content).one(id="runs")
+    assert shown.marks["hx-get"] == f"/executions/?queue=default&q={execution}"
+    assert "As it was at" in shown.text
+    assert str(execution) in shown.text
