@@ -69,7 +69,7 @@ def workers(request: HttpRequest) -> HttpResponse:
         "there": there,
         "lines": lines,
         "working": len(held),
-        "slots": sum(worker.slots for worker in known if _is_ready(worker)),
+        "free": sum(_free(worker, held) for worker in known if _is_ready(worker)),
         "waiting": sum(line.waiting for line in lines),
         "lost": sum(one.word == "lost" for one in there),
         "draining": sum(one.word == "draining" for one in there),
@@ -142,6 +142,10 @@ def _served(names: Sequence[str], ever: bool) -> str:
     if names:
         return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
     return "its workers are lost, draining or stopped" if ever else "no worker has ever served it"
+
+
+def _free(worker: Worker, held: Iterable[Execution]) -> int:
+    return max(worker.slots - sum(run.worker == worker.name for run in held), 0)
 
 
 def _is_ready(worker: Worker) -> bool:

@@ -100,3 +100,11 @@ def test_queues_show_what_works_and_what_waits(mine: Client) -> None:
 
 def test_nobody_sees_workers_without_signing_in(client: Client) -> None:
     assert client.get("/workers/").status_code == 302
+
+
+def test_slots_at_work_are_not_free(mine: Client) -> None:
+    enlist(slots=4)
+    make_execution(state=State.RUNNING)
+    told = page(mine).text
+    assert "1 at work" in told
+    assert "3 free slots" in told
