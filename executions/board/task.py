@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -20,7 +22,7 @@ from executions.board.listing import Line
 from executions.board.people import may
 from executions.board.wording import actor, look, memory, plural
 from executions.durations import ago, duration, round_duration
-from executions.models import Execution
+from executions.models import Attempt, Execution
 from executions.states import State
 from tasks import forms
 from tasks.models import Task, TaskVersion
@@ -112,11 +114,14 @@ def _line(row: Execution, now: datetime) -> Line:
 
 
 def _usual(found: Task) -> str:
-    """How long it usually takes: the median of its last runs that completed."""
-    times = Execution.objects.filter(task=found, state=State.COMPLETED, started_at__isnull=False)
-    rows = times.order_by("-finished_at").values_list("started_at", "finished_at")[:USUAL_OF]
-    took = [(end - begin).total_seconds() for begin, end in rows if begin and end]
-    return duration(median(took)) if took else ""
+    """How long it usually works: the median of its last runs that completed, without what people and the queue took."""
+    last = Execution.objects.filter(task=found, state=State.COMPLETED).order_by("-finished_at").values("pk")[:USUAL_OF]
+    attempts = Attempt.objects.filter(execution__in=last)
+    worked: defaultdict[UUID, float] = defaultdict(float)
+    for pk, begin, end in attempts.values_list("execution", "started_at", "finished_at"):
+        if begin and end:
+            worked[pk] += (end - begin).total_seconds()
+    return duration(median(worked.values())) if worked else ""
 
 
 def _runs_on(version: TaskVersion) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from executions.models import Execution
 from executions.states import State
 from tasks import manifest
 from tasks.models import Task
@@ -110,3 +113,15 @@ def test_the_library_holds_what_can_run_and_is_searched(mine: Client) -> None:
     assert "Third" not in told
     assert "Second" not in page(mine, "/tasks/?q=counts").text
     assert "No task matches" in page(mine, "/tasks/?q=nothing").text
+
+
+def test_what_people_took_is_not_what_it_usually_takes(mine: Client) -> None:
+    done = make_execution(state=State.COMPLETED)
+    begin = done.created_at
+    done.attempts.update(started_at=begin, finished_at=begin + timedelta(seconds=7))
+    again = done.attempts.get()
+    again.pk, again.number = None, 2
+    again.started_at, again.finished_at = begin + timedelta(minutes=5), begin + timedelta(minutes=5, seconds=4)
+    again.save()
+    Execution.objects.filter(pk=done.pk).update(finished_at=again.finished_at)
+    assert "usually 11 s" in page(mine).text
