@@ -32,7 +32,8 @@ def main() -> None:
     with a_house() as house, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         scene = set_the_scene(house)
-        take_the_picture(window(browser, house, DESK))
+        take_the_picture(window(browser, house, DESK), house)
+        scene["running"] = house.submit("long-import", {"steps": 600, "seconds": 1})
         for look, options in LOOKS.items():
             folder = FOLDER / look
             folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +57,7 @@ def a_house() -> Iterator[House]:
 
 
 def set_the_scene(house: House) -> Scene:
-    """Something done, something that went wrong, something that asks, and last something at work."""
+    """Something done, something that went wrong, and something that asks."""
     scene = {
         "completed": house.submit("summarise-csv", {"csv": CSV}),
         "retried": house.submit("flaky-gateway"),
@@ -71,8 +72,6 @@ def set_the_scene(house: House) -> Scene:
         "asks": "waiting",
     }.items():
         house.reaches(scene[name], state)
-    scene["running"] = house.submit("long-import", {"steps": 600, "seconds": 1})
-    until(lambda: house.execution(scene["running"])["progress"], within=20, what="nothing is at work")
     return scene
 
 
@@ -83,8 +82,11 @@ def window(browser: Browser, house: House, options: dict[str, Any]) -> Page:
     return page
 
 
-def take_the_picture(page: Page) -> None:
+def take_the_picture(page: Page, house: House) -> None:
+    """With something at work."""
     page.set_viewport_size({"width": 1440, "height": 780})
+    at_work = house.submit("long-import", {"steps": 12, "seconds": 1})
+    until(lambda: (house.execution(at_work)["progress"] or 0) > A_THIRD, within=20)
     page.wait_for_selector("[data-state=running] progress")
     page.screenshot(path=PICTURE)
 
