@@ -59,12 +59,9 @@ MOVES: dict[tuple[str, str], Move] = {
 NOT_YET = {
     ("pending", "planning"): "A launch cannot be taken back here yet. To stop it, open the card and press Cancel.",
     ("pending", "pending"): "Pending is in the order in which the cards will start; it cannot be changed by hand yet.",
-    (
-        "completed",
-        "pending",
-    ): "A finished card cannot be run again from here yet. Run its task from the library instead.",
-    ("failed", "pending"): "A failed card cannot be tried again from here yet. Run its task from the library instead.",
 }
+ENDED = {"completed", "failed"}
+RUN_AGAIN = "Run it again from its page or from the library."
 BY_ITSELF = {
     "running": "Only a worker starts a run: it takes the cards from Pending.",
     "completed": "A card comes to Completed by itself, once its run has succeeded.",
@@ -78,7 +75,9 @@ def column_of_state(state: str) -> str:
 
 
 def refusal(source: str, target: str) -> str:
-    """Why a card cannot go from `source` to `target`, and where it can go."""
+    """Why a card cannot go from `source` to `target`, and where it can go or what to do instead."""
+    if source in ENDED:
+        return f"It {f'is in {TITLES[source]} already' if source == target else 'has ended'}. {RUN_AGAIN}"
     why = NOT_YET.get((source, target)) or BY_ITSELF.get(target) or "It cannot go there."
     if source == target and (source, target) not in NOT_YET:
         why = f"It is in {TITLES[source]} already."

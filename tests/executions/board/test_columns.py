@@ -42,3 +42,10 @@ def test_the_script_is_told_of_every_pair() -> None:
     assert set(told["moves"]) | set(told["refusals"]) == {f"{source}>{target}" for source, target in PAIRS}
     assert told["moves"][f"{LIBRARY}>pending"]["verb"] == "submit"
     assert told["moves"]["running>planning"]["confirm"]
+
+
+@pytest.mark.parametrize("source", ["completed", "failed"])
+def test_a_card_that_has_ended_says_how_to_run_it_again(source: str) -> None:
+    for target in TITLES:
+        assert refusal(source, target).endswith("Run it again from its page or from the library.")
+    assert refusal(source, "pending").startswith("It has ended.")
