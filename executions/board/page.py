@@ -32,6 +32,7 @@ DOORS = (
     Door("Questions", "/questions/", "message-circle-question-mark", short="Questions", in_tabbar=True),
     Door("Tasks", "/tasks/", "library", short="Tasks", in_tabbar=True),
     Door("Workers", "/workers/", "server"),
+    Door("API", "/api/docs/", "terminal"),
     Door("Admin", "/admin/", "shield", staff=True),
 )
 

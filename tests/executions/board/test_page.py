@@ -20,7 +20,14 @@ def rail(client: Client, path: str = "/") -> Element:
 def test_the_rail_leads_to_what_exists_and_marks_where_one_is(client: Client, mira: User) -> None:
     client.force_login(mira)
     links = rail(client).tagged("a")[1:]
-    assert [link.marks["href"] for link in links] == ["/", "/executions/", "/questions/", "/tasks/", "/workers/"]
+    assert [link.marks["href"] for link in links] == [
+        "/",
+        "/executions/",
+        "/questions/",
+        "/tasks/",
+        "/workers/",
+        "/api/docs/",
+    ]
     assert [link.marks["href"] for link in links if link.marks.get("aria-current") == "page"] == ["/"]
     for link in links:
         assert client.get(link.marks["href"]).status_code == 200
