@@ -53,6 +53,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """What one attempt says in a line of the comparison: whether most say otherwise, and whether this one succeeded."""
+
+    told: str
+    is_odd: bool
+    is_good: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One line of a comparison; `is_odd` where the two differ."""
 
@@ -118,8 +127,8 @@ def compared(this: Execution, good: Execution, *, worked: tuple[float, float], i
     ]
 
 
-def side_by_side(attempts: Sequence[Attempt]) -> list[tuple[str, list[tuple[str, bool]]]]:
-    """Attempts compared: a name, and each attempt's value with whether it differs from the most common one."""
+def side_by_side(attempts: Sequence[Attempt]) -> list[tuple[str, list[Cell]]]:
+    """Attempts compared: a name, and each attempt's value."""
     rows = {
         "Worker": [attempt.worker for attempt in attempts],
         "Claimed": [f"{attempt.claimed_at:%H:%M:%S}" for attempt in attempts],
@@ -129,8 +138,15 @@ def side_by_side(attempts: Sequence[Attempt]) -> list[tuple[str, list[tuple[str,
         "With": [_ended_with(attempt) for attempt in attempts],
     }
     compare = {"Worker", "Sandbox", "Ended", "With"}
+    good = [attempt.outcome == "completed" for attempt in attempts]
     return [
-        (name, [(value, name in compare and value != max(values, key=values.count)) for value in values])
+        (
+            name,
+            [
+                Cell(value, is_odd=name in compare and value != max(values, key=values.count), is_good=is_good)
+                for value, is_good in zip(values, good, strict=True)
+            ],
+        )
         for name, values in rows.items()
     ]
 

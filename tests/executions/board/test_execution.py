@@ -354,3 +354,19 @@ def test_a_deadline_says_what_happens_then(mine: Client) -> None:
     transitions.ask(claim, asked=asked, now=now)
     told = page(mine, execution).one(id="asked").text
     assert "it answers itself with No" in told
+
+
+def test_what_differs_because_it_succeeded_is_no_error(mine: Client) -> None:
+    execution = make_execution(make_task(retry={"max_retries": 2, "retry_interval": 0, "jitter": 0}))
+    for _ in range(2):
+        claim = claim_for(execution)
+        begin(claim)
+        transitions.fail(claim, category=Category.ERROR, error=an_error("Busy", retryable=True), now=timezone.now())
+    bring(execution, State.COMPLETED)
+    odd = [
+        found
+        for found in page(mine, execution).one(id="attempts").inside
+        if found.marks.get("class", "").startswith("is-odd")
+    ]
+    assert {found.text for found in odd} == {"completed", "–"}
+    assert {found.marks["class"] for found in odd} == {"is-odd is-good"}
