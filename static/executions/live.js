@@ -7,7 +7,8 @@
 //
 // Cards are applied here; `onFrame(frame)` sees every frame as well, and `onStatus({state, text})` what #live-status says.
 // `hold(id)` keeps a card in hand as it is, `release(id)` gives it what arrived meanwhile, `apply(html)` takes the server's
-// answer to a drop. After each paint of news the document hears `live:applied` with what changed place.
+// answer to a drop. After each paint of news the document hears `live:applied` with what changed place, and `live:back` when
+// a connection that had been missed is there again.
 
 const QUIET = 3000; // ms without a word (the server says one each second) until the page says so
 const STALE = 10_000;
@@ -38,6 +39,7 @@ export function connect(url, { since = "", poll = "", onStatus, onFrame, onReset
   let degraded = "";
   let ended = "";
   let said = "";
+  let isLate = false;
   let next = 0;
   let resetting = false;
 
@@ -140,6 +142,8 @@ export function connect(url, { since = "", poll = "", onStatus, onFrame, onReset
     const [state, text] = status(Date.now() - heardAt);
     document.body.dataset.live = state === "live" ? "on" : "off";
     if (said === state + text) return;
+    if (state === "live" && isLate) document.dispatchEvent(new CustomEvent("live:back"));
+    isLate = state !== "live" && (isLate || state !== "connecting");
     said = state + text;
     const place = document.getElementById("live-status");
     if (place) {
@@ -417,7 +421,7 @@ function explain() {
 function clock(due) {
   const time = document.createElement("time");
   time.dateTime = due;
-  time.dataset.clock = "down";
+  time.dataset.clock = "due";
   return time;
 }
 

@@ -2,7 +2,7 @@
 // it answers but yes puts the card back and says why, and which column it is really in.
 
 import { apply, hold, release } from "./live.js";
-import { announce, toast } from "./say.js";
+import { announce, clearWarnings, toast } from "./say.js";
 
 const tables = JSON.parse(document.getElementById("tables").textContent); // executions/board/columns.py
 const OFFLINE = "The server does not answer, so nothing was moved. Try again when the connection is back.";
@@ -89,6 +89,7 @@ function standIn(task) {
 }
 
 function take(card, html, move, back, hadFocus) {
+  clearWarnings();
   const name = nameOf(card);
   if (move.verb === "place") card.classList.remove("is-pending-server");
   else back();

@@ -25,6 +25,8 @@ import * as live from "/live.js";
 window.live = live;
 window.said = [];
 window.moved = [];
+window.back = 0;
+document.addEventListener("live:back", () => (window.back += 1));
 document.addEventListener("live:applied", ({ detail }) => window.moved.push(...detail.moved));
 live.connect("/ws/board/", { since: "2026-01-01T00:00:00.000000Z", poll: "/board/changes/",
                              onStatus: ({ state }) => window.said.push(state) });
@@ -305,6 +307,7 @@ def test_a_cut_is_said_and_healed(server: Server, ahead: Callable[[int], None]) 
     server.shows("pending", "a v1")
     assert server.status == ""
     assert server.page.evaluate("said")[-5:] == ["live", "connecting", "paused", "stale", "live"]
+    assert server.page.evaluate("back") == 1
 
 
 def test_a_silent_socket_is_as_good_as_cut(server: Server, ahead: Callable[[int], None]) -> None:
