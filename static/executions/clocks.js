@@ -1,9 +1,11 @@
-// Clocks run from the moments in `<time datetime data-clock="up | down | ago">`: a fragment never changes for the time alone.
+// Clocks run from the moments in `<time datetime data-clock="up | down | due | ago">`: a fragment never changes for the time
+// alone. Both `down` and `due` count down to a moment; once it has passed, `due` says what is still waited for, and `down`
+// says `data-over`, or “now”.
 
 const MINUTE = 60;
 const HOUR = 3600;
 const DAY = 86_400;
-const SHOWN = { up: (seconds) => elapsed(seconds), down: (seconds) => (seconds < 0 ? `in ${elapsed(-seconds)}` : "now"), ago };
+const SHOWN = { up: (seconds) => elapsed(seconds), down: left("now"), due: left("as soon as a worker is free"), ago };
 
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const pad = (number) => String(number).padStart(2, "0");
@@ -18,10 +20,14 @@ function tick() {
   const now = Date.now();
   for (const time of document.querySelectorAll("time[data-clock]")) {
     const at = Date.parse(time.dateTime);
-    const text = SHOWN[time.dataset.clock](Math.round((now - at) / 1000));
+    const text = SHOWN[time.dataset.clock](Math.round((now - at) / 1000), time.dataset.over);
     if (time.textContent !== text) time.textContent = text;
     if (!time.title) time.title = whole.format(at);
   }
+}
+
+function left(passed) {
+  return (seconds, over = passed) => (seconds < 0 ? `in ${elapsed(-seconds)}` : over);
 }
 
 function elapsed(given) {

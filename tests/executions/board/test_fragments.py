@@ -65,6 +65,7 @@ def test_a_card_that_tries_again_says_which_time_and_when() -> None:
     assert "retrying 1/4" in shown.text
     clock = shown.all(data_clock="down")[0]
     assert clock.marks["datetime"] > timezone.now().isoformat()
+    assert shown.one(data_clock="due").marks["datetime"] == clock.marks["datetime"]
     assert shown.one(data_reason=None).marks["data-reason"] == "retrying"
 
 
