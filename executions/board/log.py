@@ -74,6 +74,7 @@ async def _all(pk: UUID) -> AsyncIterator[str]:
 def _told(line: LogLine) -> dict[str, Any]:
     return {
         "n": line.n,
+        "attempt": line.attempt,
         "at": line.at.isoformat(),
         "stream": line.stream,
         "level": line.level,

@@ -18,6 +18,7 @@ class LogLine:
     """One line as it is read: `n` counts from 1 over all attempts; `stream` stdout, stderr or log; `level` a word."""
 
     n: int
+    attempt: int
     at: datetime
     stream: str
     level: str
@@ -57,7 +58,7 @@ class LogChunk(models.Model):
         rows = zlib.decompress(self.body).decode().split("\n")
         for n, row in enumerate(rows, start=self.first):
             at, stream, level, text = json.loads(row)
-            yield LogLine(n, datetime.fromtimestamp(at, UTC), stream, level, text)
+            yield LogLine(n, self.attempt, datetime.fromtimestamp(at, UTC), stream, level, text)
 
 
 def pack(lines: Iterable[tuple[float, str, str, str]]) -> bytes:

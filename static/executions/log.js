@@ -122,6 +122,7 @@ export function open(section) {
     let before = view.firstChild;
     for (let n = first + 1; n <= last; n++) {
       const row = rows.get(n) ?? made(n);
+      if (begins(n)) row.lastElementChild.dataset.attempt = `attempt ${line(n).attempt}`;
       if (row !== before) view.insertBefore(row, before);
       else before = before.nextSibling;
     }
@@ -132,6 +133,11 @@ export function open(section) {
     let top = body.scrollTop - (from - first) * LINE - part;
     if (wraps()) top = atEnd() ? body.scrollTop + body.clientHeight - view.offsetHeight : body.scrollTop;
     view.style.transform = `translateY(${Math.max(top, 0)}px)`;
+  }
+
+  // Whether an attempt begins with this line, after another one's.
+  function begins(n) {
+    return line(n) && line(n - 1) && line(n).attempt !== line(n - 1).attempt;
   }
 
   function made(n) {

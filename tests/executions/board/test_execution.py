@@ -258,7 +258,8 @@ def test_any_range_of_lines_is_fetched(mine: Client) -> None:
     answer = mine.get(f"/executions/{execution.pk}/log/", {"after": 700, "limit": 3}).json()
     assert answer["last"] == 1202
     assert [(line["n"], line["text"]) for line in answer["lines"]] == [(n, f"line {n}") for n in (701, 702, 703)]
-    assert set(answer["lines"][0]) == {"n", "at", "stream", "level", "text"}
+    assert set(answer["lines"][0]) == {"n", "attempt", "at", "stream", "level", "text"}
+    assert answer["lines"][0]["attempt"] == 1
     assert len(mine.get(f"/executions/{execution.pk}/log/", {"limit": 10**9}).json()["lines"]) == 1000
     for nonsense in ("x", "-1", "1e9", "9" * 30, "²"):
         response = mine.get(f"/executions/{execution.pk}/log/", {"after": nonsense, "limit": nonsense})
