@@ -9,3 +9,10 @@ times.run();
 
 document.addEventListener("htmx:before:request", (event) => document.hidden && event.preventDefault());
 document.addEventListener("htmx:after:swap", () => times.localise(document));
+
+// Signed out meanwhile: what comes is the page that asks who one is, and no list.
+document.addEventListener("htmx:before:response", (event) => {
+  if (event.target.id !== "runs" || !event.detail.ctx.response.raw.redirected) return;
+  event.preventDefault();
+  location.reload();
+});
