@@ -18,6 +18,7 @@ from asgiref.typing import (
     HTTPScope,
     Scope,
 )
+from django.utils.http import parse_header_parameters
 from whitenoise.responders import StaticFile
 
 Headers = list[tuple[bytes, bytes]]
@@ -34,6 +35,8 @@ def limit_body(application: ASGI3Application, *, limit: int) -> ASGI3Application
             await application(scope, receive, send)
         elif declared_length(scope) > limit:
             await refuse(send, limit)
+        elif not is_content_type(scope):
+            await refuse_content_type(send)
         else:
             await serve_within(application, scope, receive, send, limit=limit)
 
@@ -44,6 +47,20 @@ def declared_length(scope: HTTPScope) -> int:
     """What Content-Length says; 0 where it says nothing, or nothing that is a number."""
     said = dict(scope["headers"]).get(b"content-length", b"0")
     return int(said) if said.isdigit() else 0
+
+
+def is_content_type(scope: HTTPScope) -> bool:
+    """Whether Django can read the Content-Type; it raises on a parameter in an encoding that does not exist."""
+    try:
+        parse_header_parameters(dict(scope["headers"]).get(b"content-type", b"").decode("latin-1"))
+    except ValueError:
+        return False
+    return True
+
+
+async def refuse_content_type(send: ASGISendCallable) -> None:
+    detail = "The Content-Type cannot be read. Send application/json, in UTF-8."
+    await refuse_with(send, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", detail)
 
 
 async def serve_within(
@@ -74,9 +91,12 @@ async def serve_within(
 
 
 async def refuse(send: ASGISendCallable, limit: int) -> None:
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     detail = f"The request's body is larger than {limit:,} bytes. Send less, or in several requests."
-    problem = {"type": "about:blank", "title": "Content too large", "status": int(status), "detail": detail}
+    await refuse_with(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Content too large", detail)
+
+
+async def refuse_with(send: ASGISendCallable, status: HTTPStatus, title: str, detail: str) -> None:
+    problem = {"type": "about:blank", "title": title, "status": int(status), "detail": detail}
     # What is still on its way is not read: the connection ends with this answer.
     headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
     await respond(send, status, headers, json.dumps(problem).encode())

@@ -8,6 +8,8 @@ from typing import Any
 
 KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
+LONGEST = 1000  # characters of a line; an address can be as long as its sender likes
+
 
 class Line(logging.Formatter):
     default_msec_format = ""
@@ -17,7 +19,8 @@ class Line(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging calls it so)
         facts = [f"{name}={value}" for name, value in vars(record).items() if name not in KNOWN]
-        return " ".join([super().formatMessage(record).strip(), *facts]).replace("\n", "\\n")
+        line = " ".join([super().formatMessage(record).strip(), *facts]).replace("\n", "\\n")
+        return line if len(line) <= LONGEST else line[:LONGEST] + " …"
 
 
 LOGGING: dict[str, Any] = {
@@ -32,6 +35,7 @@ LOGGING: dict[str, Any] = {
         "celery": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
+        "django.security": {"level": "CRITICAL"},  # what was refused with 400 is the sender's fault, not ours
         "django.channels.server": {"level": "WARNING"},
         "kombu": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING"},

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.paginator import Paginator
+from django.db import DataError, transaction
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -45,6 +48,14 @@ class Looks(ModelAdmin):
     paginator = CountsToALimit
     show_full_result_count = False
     list_per_page = 50
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list; a number in the address that no row can have is told like any other filter that cannot be."""
+        try:
+            with transaction.atomic():
+                return super().changelist_view(request, extra_context)
+        except (OverflowError, DataError):
+            return redirect(f"{request.path}?{ERROR_FLAG}=1")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

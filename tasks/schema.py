@@ -40,7 +40,10 @@ def problems(schema: dict[str, Any], value: Any) -> list[Problem]:
     """What keeps `value` from fitting `schema`, at most 50 of it; an empty list means it fits."""
     if not schema:
         return []
-    validator = _validator(encode(schema))
+    try:
+        validator = _validator(encode(schema))
+    except ValueError:
+        return [Problem("", f"cannot be checked: its schema {schema_problem(schema)}")]
     errors = islice(validator.iter_errors(value), MOST_ERRORS)
     return [problem for error in errors for problem in _explain(error)]
 

@@ -18,6 +18,7 @@ from executions.models import Claim, Execution, LogChunk, Question, Step, Timer,
 from executions.states import Reason, State, WaitingFor
 from executions.transitions.ending import close_attempt
 from executions.transitions.moving import Refused, by_claim, held, note, stale, verb
+from tasks.schema import schema_problem
 from tasks.sdk.canonical import encode
 
 MOST_STEPS = 10_000
@@ -109,7 +110,10 @@ def step(claim: Claim, *, key: str, occurrence: int, input_hash: str, value: Any
 
 @verb
 def ask(claim: Claim, *, asked: Asked, now: datetime) -> None:
-    """Record a question; the execution waits and holds no slot."""
+    """Record a question; the execution waits and holds no slot. One that nobody could answer is refused."""
+    if asked.schema is not None and (wrong := schema_problem(asked.schema)):
+        message = f"The schema of the question “{asked.key}” {wrong}."
+        raise Refused(message, code="bad_question", about=claim.execution_id)
     told = {"key": asked.key, "prompt": asked.prompt[:500], "kind": asked.kind, "attempt": claim.attempt}
     waiting = by_claim(
         claim, State.WAITING, kind="asked", now=now, data=told, reason=asked.prompt[:500],

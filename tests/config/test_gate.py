@@ -88,6 +88,13 @@ async def test_a_length_that_is_no_number_is_left_to_the_server(said: str) -> No
     assert caller.status == 200
 
 
+@pytest.mark.parametrize("said", ["application/json; charset*=x''utf", "text/plain; a*=utf-9''b"])
+async def test_a_content_type_that_django_cannot_read_is_refused(said: str) -> None:
+    caller = Caller(b"{}")
+    await limit_body(echo, limit=LIMIT)(scope(content_type=said), caller.receive, caller.send)
+    assert (caller.status, json.loads(caller.body)["status"]) == (415, 415)
+
+
 async def test_websockets_pass_the_limit_by() -> None:
     seen: list[str] = []
 

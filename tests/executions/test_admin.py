@@ -76,6 +76,15 @@ def test_everything_can_be_looked_at_and_nothing_changed(look: Client, rows: dic
         assert look.get(address(model, "add")).status_code == (200 if model is Queue else 403)
 
 
+@pytest.mark.parametrize("number", ["9223372036854775808", "99999999999999999999999"])
+def test_a_number_that_no_row_can_have_is_no_fault_of_ours(look: Client, number: str) -> None:
+    for address in (
+        f"/admin/executions/execution/?task={number}",
+        f"/admin/executions/event/?execution__number={number}",
+    ):
+        assert look.get(address, follow=True).status_code in {200, 400}
+
+
 def test_a_queue_can_be_added(look: Client) -> None:
     assert look.post(address(Queue, "add"), {"name": "fast", "description": ""}).status_code == 302
     assert Queue.objects.get().name == "fast"

@@ -349,6 +349,15 @@ class TestQuestion:
         assert fresh(execution).state == "waiting"
         transitions.answer(pk, value=right, now=timezone.now(), actor="user:mira")
 
+    def test_a_question_that_nobody_could_answer_is_refused(self) -> None:
+        execution = make_execution()
+        with pytest.raises(Refused, match="is not a valid JSON Schema"):
+            transitions.ask(
+                run(execution), asked=a_question(kind="form", schema={"type": "nonsense"}), now=timezone.now()
+            )
+        assert not Question.objects.exists()
+        assert fresh(execution).state == "running"
+
     def test_a_deadline_answers_with_its_default(self) -> None:
         execution = make_execution()
         asked = a_question(deadline=timezone.now(), default="no", has_default=True)

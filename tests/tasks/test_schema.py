@@ -56,3 +56,7 @@ def test_nothing_is_fetched() -> None:
 
 def test_a_hostile_pattern_is_quick() -> None:
     assert problems({"type": "string", "pattern": "^(a+)+$"}, "a" * 40 + "!")
+
+
+def test_a_schema_that_is_none_lets_nothing_through_and_raises_nothing() -> None:
+    assert "cannot be checked" in problems({"type": "nonsense"}, {})[0].message
