@@ -44,7 +44,8 @@ def test_a_question_is_found_and_answered_with_one_thumb(house: House, phone: Pa
     hold.tap()
     assert_nothing_scrolls_sideways(phone)
     form.get_by_role("button", name="Send answer").tap()
-    assert house.reaches(pk, "completed")["output"]["deployed"] is False
+    expect(phone.locator("#hero")).to_contain_text("Completed")
+    assert house.execution(pk)["output"]["deployed"] is False
 
 
 def test_a_task_is_run_from_the_library_of_a_phone(house: House, phone: Page) -> None:
