@@ -273,8 +273,8 @@ def test_a_card_that_is_cancelled_at_once_leaves_the_board(mine: Client) -> None
         (State.PENDING, "planning", "open the card and press Cancel"),
         (State.PENDING, "running", "Only a worker starts a run"),
         (State.RUNNING, "completed", "It can go to: Planning (Cancel)"),
-        (State.COMPLETED, "pending", "Run its task from the library"),
-        (State.FAILED, "pending", "Run its task from the library"),
+        (State.COMPLETED, "pending", "Run it again from its page or from the library"),
+        (State.FAILED, "pending", "Run it again from its page or from the library"),
         (State.CANCELLED, "pending", "was cancelled and has left the board"),
     ],
 )
