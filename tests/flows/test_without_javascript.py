@@ -41,6 +41,7 @@ def test_a_question_is_answered_by_its_form(house: House, plain: Page) -> None:
     card(plain, pk).get_by_role("link", name="Answer").click()
     plain.get_by_label("Hold").check()
     plain.get_by_role("button", name="Send answer").click()
+    expect(plain.locator("#asked")).to_contain_text("Answered by")
     assert house.reaches(pk, "completed")["output"]["deployed"] is False
 
 
