@@ -12,6 +12,7 @@ import signal
 from contextlib import suppress
 
 from workers.runtimes import processes
+from workers.runtimes.bundle import INSIDE
 from workers.runtimes.bwrap import MARKS, mark_of
 
 
@@ -21,10 +22,21 @@ def leftovers(owner: str) -> list[int]:
     return [pid for pid in processes.everyone() if mark in processes.read(f"/proc/{pid}/mountinfo")]
 
 
+def is_unborn(pid: int) -> bool:
+    """Whether this is a sandbox of ours whose maker died before it stood.
+
+    bwrap arms its own death only once its child runs. A child that waits for a parent that is gone waits for ever, whoever's
+    it was, and has mounted no mark yet.
+    """
+    stat = processes.read(f"/proc/{pid}/stat")
+    is_orphan = stat.startswith(f"{pid} (bwrap) ") and stat.split(") ", 1)[1].split()[1] == "1" and os.getpid() != 1
+    return is_orphan and INSIDE in processes.read(f"/proc/{pid}/cmdline")
+
+
 def clear(owner: str) -> int:
     """Kills this owner's leftovers; how many processes there were. Call it before the first sandbox is made."""
     found = leftovers(owner)
-    for pid in found:
+    for pid in (*found, *filter(is_unborn, processes.everyone())):
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
     return len(found)

@@ -4,6 +4,7 @@
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from tasks.policy import Limits
 from tasks.sdk.protocol import Frame, Hello, Output
 from tests.workers.runtimes.conftest import OWNER, Played, order
 from workers.runtimes import Runtime, Sandbox, janitor, processes
+from workers.runtimes.bundle import INSIDE
 
 Play = Callable[..., Played]
 
@@ -469,3 +471,17 @@ def _own_address() -> str:
 
 def test_signal_numbers_are_what_the_tests_think() -> None:
     assert (signal.SIGKILL, signal.SIGSTOP) == (9, 19)
+
+
+def test_the_janitor_ends_a_sandbox_whose_maker_died_before_it_stood(tmp_path: Path) -> None:
+    bwrap = tmp_path / "bwrap"
+    shutil.copy("/bin/sh", bwrap)
+    orphaning = f"{bwrap} -c 'sleep 60; :' {INSIDE} >/dev/null 2>&1 & echo $!"
+    pid = int(subprocess.run(["/bin/sh", "-c", orphaning], capture_output=True, text=True, check=True).stdout)
+    until = time.monotonic() + 10
+    while not janitor.is_unborn(pid) and time.monotonic() < until:
+        time.sleep(0.02)
+    janitor.clear("somebody else")
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not Path(f"/proc/{pid}").exists()
