@@ -44,7 +44,7 @@ MOVES: dict[State, frozenset[State]] = {
     S.WAITING: frozenset({S.RUNNING}),
     S.PAUSED: CLAIMABLE | {S.RUNNING, S.WAITING},
     S.COMPLETED: frozenset({S.RUNNING, S.CANCELLING}),  # what really happened wins over a late cancel
-    S.FAILED: HELD | {S.WAITING},
+    S.FAILED: HELD | PARKED,
     S.TIMED_OUT: LIVE,
     S.REJECTED: frozenset({S.PREPARING}),
     S.CANCELLED: CLAIMABLE | PARKED | {S.CANCELLING},
@@ -70,6 +70,9 @@ class Reason(StrEnum):
     RECOVERED = "recovered"
     DRAINED = "drained"
     TIMER = "timer"
+    CHILDREN = "children"
+    SIGNALLED = "signalled"
+    UNPAUSED = "unpaused"
     WITHDRAWN = "withdrawn"
     ERROR = "error"
     GAVE_UP = "gave_up"
@@ -82,6 +85,11 @@ class Reason(StrEnum):
     BY_PERSON = "by_person"
     NO_ANSWER = "no_answer"
     NOT_STOPPED = "not_stopped"
+    EXPIRED = "expired"  # nobody claimed it within timeouts.queue
+    DEADLINE = "deadline"  # it took longer than timeouts.execution
+    PARENT_ENDED = "parent_ended"
+    UNDONE = "undone"
+    CONFLICT = "conflict"  # its task's concurrency says skip, or a newer one took its place
 
 
 PHASES: dict[str, frozenset[State]] = {
@@ -98,9 +106,17 @@ def phase(state: str) -> str:
     return next(name for name, states in PHASES.items() if state in states)
 
 
-def allowed_verbs(state: str) -> list[str]:
-    """What a person may do with an execution in this state; a refusal names these."""
+def allowed_verbs(state: str, *, pausing: bool = False) -> list[str]:
+    """What may be asked of an execution in this state; a refusal names these."""
     if state in FINAL:
-        return []
-    verbs = ["cancel"] if state != S.CANCELLING else []
-    return [*verbs, "answer"] if state == S.WAITING else verbs
+        return ["retry"]
+    frozen = pausing or state == S.PAUSED
+    verbs = {
+        "answer": state == S.WAITING,
+        "cancel": state != S.CANCELLING,
+        "pause": not frozen and state != S.CANCELLING,
+        "resume": frozen and state != S.CANCELLING,
+        "signal": True,
+        "terminate": True,
+    }
+    return [name for name, allowed in verbs.items() if allowed]

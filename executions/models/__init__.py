@@ -6,8 +6,11 @@ from executions.models.event import Event
 from executions.models.execution import Execution, ExecutionQuerySet, new_id, next_number, rank_of, touched
 from executions.models.log import LogChunk, LogLine, pack
 from executions.models.question import QUESTION_KINDS, Question
+from executions.models.returning import update_returning
+from executions.models.signal import Signal
 from executions.models.step import Step
 from executions.models.timer import Timer
+from executions.models.wait import Wait
 from executions.models.worker import Worker
 
 __all__ = [
@@ -20,8 +23,10 @@ __all__ = [
     "LogChunk",
     "LogLine",
     "Question",
+    "Signal",
     "Step",
     "Timer",
+    "Wait",
     "Worker",
     "clock",
     "new_id",
@@ -30,4 +35,5 @@ __all__ = [
     "rank_of",
     "read_clock",
     "touched",
+    "update_returning",
 ]

@@ -20,6 +20,7 @@ class Claim:
     attempt: int
     worker: str
     incarnation: int
+    parent_id: UUID | None = None
 
     @property
     def actor(self) -> str:

@@ -14,7 +14,7 @@ from django.db.models.functions import Left
 from uuid_utils.compat import uuid7
 
 from executions.models.clock import clock
-from executions.states import CLAIMABLE, FINAL, HELD, State, WaitingFor
+from executions.states import CLAIMABLE, FINAL, HELD, LIVE, State, WaitingFor
 
 HEAD_STARTS = {"urgent": 600.0, "high": 300.0, "normal": 0.0, "low": -300.0}  # seconds a priority is ahead in its queue
 RESUMED_HEAD_START = 600.0
@@ -22,6 +22,7 @@ NUMBER = re.compile(r"(EX-)?([0-9]{1,18})", re.IGNORECASE)
 BULKY = ("input", "output", "error")  # never read for a card
 UNSEEN = ("task__description", "task_version__source", "task_version__input_schema", "task_version__output_schema")
 OUTPUT_BEGINS = 120  # characters of an output that a card shows
+WAITS = Q(state=State.WAITING) | Q(state=State.PAUSED, paused_from=State.WAITING)
 
 
 def new_id() -> uuid.UUID:
@@ -95,7 +96,10 @@ class Execution(models.Model):
 
     `input`, `output` and `error` are canonical JSON text (JSONB would rewrite numbers). `available_at` None means at once.
     `rank` orders a queue: seconds since 1970 less the priority's head start, smallest first. `revision` is what a browser
-    compares: it grows with every change that a card shows.
+    compares: it grows with every change that a card shows. `pausing` is a pause that was asked and not yet reached;
+    `paused_from` the state that a resume returns to. Runs of one `lineage` are the same work tried again by a person.
+    A child is the call `parent_key`, `parent_occurrence` of its parent's code, and its place among that call's children.
+    `limit_key` is what its task's concurrency counts by.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -105,19 +109,28 @@ class Execution(models.Model):
     plan = models.ForeignKey("tasks.Plan", null=True, on_delete=models.PROTECT, related_name="+")
     parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children")
     rerun_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="reruns")
+    lineage = models.UUIDField(editable=False)
     run = models.PositiveIntegerField(default=1)
+    depth = models.PositiveSmallIntegerField(default=0)
+    parent_key = models.CharField(max_length=200, blank=True)
+    parent_occurrence = models.PositiveIntegerField(default=0)
+    parent_index = models.PositiveIntegerField(default=0)
+    outlives_parent = models.BooleanField(default=False)
     title = models.CharField(max_length=200)
 
     state = models.CharField(max_length=12, default=State.PENDING)
     state_at = models.DateTimeField()
     reason_code = models.CharField(max_length=20, blank=True)
     waiting_for = models.CharField(max_length=10, blank=True)
+    pausing = models.BooleanField(default=False)
+    paused_from = models.CharField(max_length=12, blank=True)
 
     queue = models.CharField(max_length=100)
     requires = models.CharField(max_length=210)
     priority = models.CharField(max_length=10)
     rank = models.FloatField()
     available_at = models.DateTimeField(null=True)
+    limit_key = models.CharField(max_length=300, blank=True)
 
     agent = models.CharField(max_length=100, blank=True)
     team = models.CharField(max_length=100, blank=True)
@@ -169,9 +182,19 @@ class Execution(models.Model):
                 name="finished_iff_final",
             ),
             models.CheckConstraint(
-                condition=Q(state=State.WAITING, waiting_for__in=list(WaitingFor))
-                | (~Q(state=State.WAITING) & Q(waiting_for="")),
+                condition=(WAITS & Q(waiting_for__in=list(WaitingFor))) | (~WAITS & Q(waiting_for="")),
                 name="waits_for_something",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=State.PAUSED, paused_from__in=[State.PENDING, State.RESUMING, State.WAITING])
+                | (~Q(state=State.PAUSED) & Q(paused_from="")),
+                name="paused_from_somewhere",
+            ),
+            models.UniqueConstraint(fields=["lineage", "run"], name="one_run_a_number"),
+            models.UniqueConstraint(
+                fields=["parent", "parent_key", "parent_occurrence", "parent_index"],
+                condition=Q(parent__isnull=False),
+                name="one_child_a_call",
             ),
             models.UniqueConstraint(fields=["idempotency_by", "idempotency_key"], name="one_execution_a_key"),
         ]
@@ -179,6 +202,9 @@ class Execution(models.Model):
             models.Index(fields=["state", "-state_at", "-id"], name="board_column"),
             models.Index(fields=["queue", "rank", "id"], name="claim_order", condition=Q(state__in=sorted(CLAIMABLE))),
             models.Index(fields=["worker"], name="held", condition=Q(state__in=sorted(HELD))),
+            models.Index(
+                fields=["parent"], name="live_children", condition=Q(state__in=sorted(LIVE), parent__isnull=False)
+            ),
             models.Index(fields=["changed_at"], name="executions_changed"),
             models.Index(fields=["-created_at", "-id"], name="newest_first"),
             models.Index(fields=["task", "-created_at", "-id"], name="newest_of_task"),

@@ -16,10 +16,20 @@ from django.db import transaction
 from django.db.models import Case, F, QuerySet, Value, When
 
 from executions import events
-from executions.models import Claim, Execution, ExecutionQuerySet, rank_of, touched
+from executions.models import Attempt, Claim, Execution, ExecutionQuerySet, rank_of, touched, update_returning
 from executions.states import FINAL, HELD, MOVES, PHASES, Reason, State, allowed_verbs, phase
 from tasks.schema import Invalid, Problem
 from tasks.sdk.canonical import Unfit, encode
+
+MOVED = (
+    "id", "number", "task", "state", "reason_code", "waiting_for", "pausing", "paused_from", "queue", "priority", "available_at",
+    "worker", "incarnation", "token", "attempt", "retries", "losses", "last_seq", "last_line", "revision", "parent", "parent_key",
+    "parent_occurrence", "parent_index", "depth", "owner", "team", "environment",
+)  # fmt: skip
+HEAD = (
+    "(SELECT previous.hash FROM executions_event previous WHERE previous.execution_id = executions_execution.id"
+    " AND previous.seq = executions_execution.last_seq - 1)"
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -70,17 +80,26 @@ def move(
     data: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Execution | None:
-    """Move one execution to `target` and record it; None where no row of `rows` was in a state that allows it."""
-    changes = {"waiting_for": "", **_leaving(target, now), **changes}
-    moved = rows.filter(pk=pk, state__in=sources if sources is not None else MOVES[target]).update(
-        **touched(state=target, state_at=_entered(target, now), reason_code=reason_code, last_seq=F("last_seq") + 1),
-        **changes,
-    )
-    if not moved:
+    """Move one execution to `target` and record it; None where no row of `rows` was in a state that allows it.
+
+    What was asked to pause and would now wait, or stand in its queue again, is paused instead. The end of a child is told
+    to its parent, whose row the caller has locked before (`lock`).
+    """
+    changes = {"waiting_for": "", **_leaving(target, now), **_pausing(target), **changes}
+    found = rows.filter(pk=pk, state__in=sources if sources is not None else MOVES[target])
+    moved = _changed(found, last_seq=F("last_seq") + 1, **{
+        "state": target, "state_at": _entered(target, now), "reason_code": reason_code, **changes
+    })  # fmt: skip
+    if moved is None:
         return None
-    execution = Execution.objects.lean().get(pk=pk)
-    events.record(execution, kind, now=now, actor=actor, reason=reason, data=data)
-    return execution
+    events.record(moved, kind, now=now, actor=actor, reason=reason, data=data)
+    if moved.state == State.PAUSED and target != State.PAUSED:
+        return note(Execution.objects.all(), pk, kind="paused", now=now, actor=actor)
+    if target in FINAL and moved.parent_id is not None:
+        from executions.transitions.children import child_ended  # it moves parents, as this moves children
+
+        child_ended(moved, now=now)
+    return moved
 
 
 def note(
@@ -95,11 +114,42 @@ def note(
     **changes: Any,
 ) -> Execution | None:
     """Record an event that leaves the state alone; None where no row of `rows` has this id."""
-    if not rows.filter(pk=pk).update(**touched(last_seq=F("last_seq") + 1, **changes)):
-        return None
-    execution = Execution.objects.lean().get(pk=pk)
-    events.record(execution, kind, now=now, actor=actor, reason=reason, data=data)
-    return execution
+    noted = _changed(rows.filter(pk=pk), last_seq=F("last_seq") + 1, **changes)
+    if noted is not None:
+        events.record(noted, kind, now=now, actor=actor, reason=reason, data=data)
+    return noted
+
+
+def wake(
+    execution: Execution,
+    *,
+    kind: str,
+    now: datetime,
+    actor: str,
+    reason_code: Reason,
+    reason: str = "",
+    data: Mapping[str, Any] | None = None,
+) -> Execution | None:
+    """End the wait of a locked execution: it stands in its queue again, or, if paused, will when that ends."""
+    everything = Execution.objects.all()
+    back = resumed(now, priority=execution.priority)
+    if execution.state == State.PAUSED and execution.paused_from == State.WAITING:
+        return note(everything, execution.pk, kind=kind, now=now, actor=actor, reason=reason, data=data,
+                    paused_from=State.RESUMING, waiting_for="", reason_code=reason_code, **back)  # fmt: skip
+    return move(everything, execution.pk, State.RESUMING, kind=kind, now=now, actor=actor, reason=reason, data=data,
+                reason_code=reason_code, sources={State.WAITING}, **back)  # fmt: skip
+
+
+def lock(pk: UUID) -> Execution:
+    """An execution, locked, and its parent before it: the one order in which rows are locked. Raises DoesNotExist."""
+    parent = Execution.objects.values_list("parent_id", flat=True).get(pk=pk)
+    if parent is not None:
+        lock_parent(parent)
+    return Execution.objects.lean().select_for_update().get(pk=pk)
+
+
+def lock_parent(pk: UUID) -> None:
+    Execution.objects.select_for_update().values_list("pk").get(pk=pk)
 
 
 def check_words(**words: Any) -> None:
@@ -115,9 +165,23 @@ def held(claim: Claim) -> ExecutionQuerySet:
     return Execution.objects.filter(token=claim.token, state__in=HELD)
 
 
-def by_claim(claim: Claim, target: State, **how: Any) -> Execution:
-    """Move what the claim holds; raises Stale where it holds nothing any more."""
-    return move(held(claim), claim.execution_id, target, actor=claim.actor, **how) or stale(claim)
+def by_claim(claim: Claim, target: State, *, outcome: str = "", **how: Any) -> Execution | None:
+    """Move what the claim holds; raises Stale where it holds nothing any more.
+
+    None where this very attempt has ended with `outcome` already: the commit that its worker never heard of.
+    """
+    if target in FINAL and claim.parent_id is not None:
+        lock_parent(claim.parent_id)
+    moved = move(held(claim), claim.execution_id, target, actor=claim.actor, **how)
+    if moved is None and not (outcome and ended_as(claim, outcome)):
+        stale(claim)
+    return moved
+
+
+def ended_as(claim: Claim, *outcomes: str) -> bool:
+    """Whether this very attempt has ended like that."""
+    mine = Attempt.objects.filter(execution=claim.execution_id, number=claim.attempt, token=claim.token)
+    return mine.filter(outcome__in=outcomes).exists()
 
 
 def stale(claim: Claim) -> NoReturn:
@@ -129,7 +193,7 @@ def stale(claim: Claim) -> NoReturn:
 
 def refuse(execution: Execution, verb_name: str, *, message: str = "", code: str = "not_allowed") -> NoReturn:
     """Raise Refused for a person's verb, with the verbs that are allowed."""
-    allowed = allowed_verbs(execution.state)
+    allowed = allowed_verbs(execution.state, pausing=execution.pausing)
     told = message or _why_not(execution, verb_name, allowed)
     code = "final" if execution.state in FINAL else code
     raise Refused(told, code=code, allowed=allowed, about=execution.pk)
@@ -165,6 +229,23 @@ def _leaving(target: State, now: datetime) -> dict[str, Any]:
     """What a target state implies: an end has its time, and only what is held has a lease."""
     lease = {} if target in HELD else {"lease_until": None}
     return {**lease, "finished_at": now} if target in FINAL else lease
+
+
+def _pausing(target: State) -> dict[str, Any]:
+    """What a move does to a pause that was asked for and not yet reached."""
+    if target in (State.RESUMING, State.WAITING):
+        return {
+            "state": Case(When(pausing=True, then=Value(State.PAUSED)), default=Value(target)),
+            "paused_from": Case(When(pausing=True, then=Value(target)), default=Value("")),
+            "pausing": False,
+        }
+    return {"paused_from": ""} if target in HELD - {State.CANCELLING} else {"paused_from": "", "pausing": False}
+
+
+def _changed(rows: QuerySet[Execution], **changes: Any) -> Execution | None:
+    """The one row, changed and with its next revision, as it is now; `head` is the hash of the event before the next."""
+    found = update_returning(rows, touched(**changes), fields=MOVED, head=HEAD)
+    return found[0] if found else None
 
 
 def _entered(target: State, now: datetime) -> Case:

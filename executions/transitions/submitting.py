@@ -152,8 +152,10 @@ def _create(
 ) -> Execution:
     priority = asked.priority or version.priority
     due_later = asked.start_at if asked.start_at is not None and asked.start_at > now else None
+    pk = new_id()
     return Execution.objects.create(
-        id=new_id(),
+        id=pk,
+        lineage=pk,
         number=next_number(),
         task=task,
         task_version=version,

@@ -434,7 +434,7 @@ def test_final_is_final(state: State) -> None:
     assert execution.state == state
     with pytest.raises(Refused) as refused:
         transitions.cancel(execution.pk, now=timezone.now(), actor="user:mira")
-    assert (refused.value.code, refused.value.allowed) == ("final", [])
+    assert (refused.value.code, refused.value.allowed) == ("final", ["retry"])
     assert fresh(execution).state == state
     assert sum(kind in set(FINAL) for kind in kinds(execution)) == 1
     assert kinds(execution)[-2:] == [state, "write_refused"]

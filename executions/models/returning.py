@@ -1,0 +1,32 @@
+"""UPDATE … RETURNING: change rows and have them back in one statement, which both databases can and the ORM cannot yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from django.db import connections, models
+from django.db.models.sql import UpdateQuery
+
+M = TypeVar("M", bound=models.Model)
+
+
+def update_returning(
+    rows: models.QuerySet[M], changes: Mapping[str, Any], *, fields: Sequence[str], **extra: str
+) -> list[M]:
+    """Update `rows` and return them as they are now, with `fields` loaded and the others deferred.
+
+    `extra` are further columns as SQL, by the attribute they become; they may name the table's columns.
+    """
+    rows._for_write = True  # type: ignore[attr-defined]
+    query = rows.query.chain(UpdateQuery)
+    query.add_update_values(dict(changes))
+    query.clear_ordering(force=True)
+    connection = connections[rows.db]
+    sql, params = query.get_compiler(connection=connection).as_sql()
+    if not sql:
+        return []
+    quote, table = connection.ops.quote_name, rows.model._meta.db_table
+    columns = [f"{quote(table)}.{quote(rows.model._meta.get_field(name).column)}" for name in fields]
+    columns += [f"{text} AS {quote(name)}" for name, text in extra.items()]
+    return list(rows.model._base_manager.using(rows.db).raw(f"{sql} RETURNING {', '.join(columns)}", params))
