@@ -8,7 +8,6 @@ because loading dataclasses would cost an author's first line 8 ms.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar
@@ -16,8 +15,9 @@ from typing import Any, ClassVar
 from .canonical import DEEPEST, Unfit, decode, encode
 
 __all__ = [
-    "DEEPEST", "LONGEST_FRAME", "VERSION", "Ack", "Ask", "Cancel", "Diverged", "Done", "Error", "Frame", "Hello", "Log",
-    "Output", "Progress", "Start", "Step", "Unfit", "decode", "encode", "read", "write",
+    "DEEPEST", "LONGEST_FRAME", "VERSION", "Ack", "Ask", "AwaitSignal", "Cancel", "Checkpoint", "Diverged", "Done", "Error",
+    "Frame", "Hello", "Log", "Output", "Progress", "Run", "Sleep", "Start", "Step", "Unfit", "decode", "encode", "read",
+    "write",
 ]  # fmt: skip
 
 VERSION = 1
@@ -26,13 +26,18 @@ LONGEST_KEY = 200
 LONGEST_HASH = 64
 LONGEST_PROMPT = 20_000
 LONGEST_NAME = 200
+LONGEST_SLUG = 100
 MOST_OPTIONS = 1000
-MOST_SECONDS = 1e9
+MOST_CHILDREN = 1000
+MOST_SECONDS = 1e9  # 31 years
 LAST_MOMENT = 1e11  # unix seconds: the year 5138
+FARTHEST = 1e300  # no number of a frame is larger; Python compares an int of any length with it
 LAST_CODE = 255
 LAST_SIGNAL = 64
 LEVELS = ("debug", "info", "warning", "error")
 KINDS = ("approve", "choice", "choices", "text", "form")
+POLICIES = ("fail", "use")
+PRIORITIES = ("urgent", "high", "normal", "low")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class Step(Frame):
 class Diverged(Frame):
     """A recorded key was met again with another input or kind; nothing ran. Ack `go` uses the record, `stop` ends.
 
-    `recorded` and `met` are `kind:input_hash`.
+    `recorded` and `met` are `kind:input_hash`; `policy` is what the author wants then: fail, or use the record.
     """
 
     t: ClassVar[str] = "diverged"
@@ -93,6 +98,16 @@ class Diverged(Frame):
     occurrence: int
     recorded: str
     met: str
+    policy: str = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint(Frame):
+    """The author's own state by name. Each call records anew; the memo holds the newest. Acked with occurrence 0."""
+
+    t: ClassVar[str] = "checkpoint"
+    key: str
+    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +128,50 @@ class Ask(Frame):
     deadline: float | None = None
     default: Any = None
     has_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep(Frame):
+    """Goes on after `seconds` from now or at the moment `until` (unix seconds): exactly one of the two."""
+
+    t: ClassVar[str] = "sleep"
+    key: str
+    occurrence: int
+    seconds: float | None = None
+    until: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.seconds is None) == (self.until is None):
+            raise Unfit("a sleep frame needs seconds or until, and not both")
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Frame):
+    """Starts child executions and goes on when they have ended.
+
+    `children` are objects {task, input, title?, queue?, priority?, outlives?}. `gathers` tells several at once from one;
+    with `fail_fast` the first that does not complete cancels the others. A child that `outlives` is not ended with us.
+    """
+
+    t: ClassVar[str] = "run"
+    key: str
+    occurrence: int
+    input_hash: str
+    children: tuple[dict[str, Any], ...]
+    gathers: bool = False
+    fail_fast: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitSignal(Frame):
+    """Goes on when a signal of this name has come, or `timeout` seconds have passed."""
+
+    t: ClassVar[str] = "signal"
+    key: str
+    occurrence: int
+    input_hash: str
+    name: str
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +223,17 @@ class Start(Frame):
 
 @dataclass(frozen=True, slots=True)
 class Ack(Frame):
-    """From the host: this key is recorded. `then` is go or stop; `why` (pause, cancel, lost, diverged) comes with stop."""
+    """From the host: this key is recorded. `then` is go or stop; `why` (pause, cancel, lost, diverged) comes with stop.
+
+    To a wait that is over already (a signal that came before), `then` go carries what the memo would: its `value`.
+    """
 
     t: ClassVar[str] = "ack"
     key: str
     occurrence: int
     then: str = "go"
     why: str = ""
+    value: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +244,9 @@ class Cancel(Frame):
     grace: float
 
 
-FROM_SANDBOX = {frame.t: frame for frame in (Hello, Log, Progress, Step, Diverged, Ask, Output, Error, Done)}
-FROM_HOST = {frame.t: frame for frame in (Start, Ack, Cancel)}
+_HEARD = (Hello, Log, Progress, Step, Diverged, Checkpoint, Ask, Sleep, Run, AwaitSignal, Output, Error, Done)
+FROM_SANDBOX: dict[str, type[Frame]] = {frame.t: frame for frame in _HEARD}
+FROM_HOST: dict[str, type[Frame]] = {frame.t: frame for frame in (Start, Ack, Cancel)}
 
 
 def write(frame: Frame) -> bytes:
@@ -221,11 +285,11 @@ def _made(shape: type[Frame], members: dict[str, Any]) -> Frame:
 
 
 def _member(frame: str, name: str, value: Any) -> Any:
-    """One member, believed only if it is what its name means (every name means one thing in all frames)."""
-    check = _MEMBERS.get(name)
+    """One member, believed only if it is what its name means."""
+    check = _OF_ONE_FRAME.get((frame, name)) or _MEMBERS.get(name)
     if check is not None and not check(value):
         raise Unfit(f"“{name}” of a {frame} frame cannot be {value!r:.80}")
-    return tuple(value) if name == "options" else value
+    return tuple(value) if isinstance(value, list) and name in ("options", "children") else value
 
 
 def _is_text(value: Any) -> bool:
@@ -233,7 +297,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -FARTHEST < value < FARTHEST
 
 
 def _is_count(value: Any) -> bool:
@@ -268,6 +332,37 @@ def _is_option(value: Any) -> bool:
     return isinstance(value, dict) and "value" in value and isinstance(value.get("label"), str)
 
 
+def _is_duration(value: Any) -> bool:
+    return _is_number(value) and 0 <= value < MOST_SECONDS
+
+
+def _is_moment(value: Any) -> bool:
+    return _is_number(value) and 0 < value < LAST_MOMENT
+
+
+def _is_slug(value: Any) -> bool:
+    plain = isinstance(value, str) and value.isascii() and value.replace("-", "").replace("_", "").isalnum()
+    return plain and len(value) <= LONGEST_SLUG
+
+
+def _are_children(value: Any) -> bool:
+    return isinstance(value, list) and 0 < len(value) <= MOST_CHILDREN and all(_is_child(child) for child in value)
+
+
+def _is_child(value: Any) -> bool:
+    if not isinstance(value, dict) or not {"task", "input"} <= value.keys() <= _OF_A_CHILD.keys():
+        return False
+    return all(_OF_A_CHILD[name](inner) for name, inner in value.items())
+
+
+_OF_A_CHILD: dict[str, Callable[[Any], bool]] = {
+    "task": _is_slug,
+    "input": lambda _: True,
+    "title": lambda value: _is_text(value) and len(value) <= LONGEST_NAME,
+    "queue": _is_slug,
+    "priority": lambda value: value in PRIORITIES,
+    "outlives": _is_flag,
+}
 _MEMBERS: dict[str, Callable[[Any], bool]] = {
     "v": lambda value: value == VERSION and _is_count(value),
     "runtime": lambda value: value in ("python", "node", "java", "shell", ""),
@@ -280,12 +375,18 @@ _MEMBERS: dict[str, Callable[[Any], bool]] = {
     "input_hash": _is_hash,
     "recorded": _is_kind_and_hash,
     "met": _is_kind_and_hash,
-    "seconds": lambda value: _is_number(value) and 0 <= value < MOST_SECONDS,
     "prompt": lambda value: _is_text(value) and 0 < len(value) <= LONGEST_PROMPT,
     "kind": lambda value: value in KINDS,
     "options": _are_options,
     "schema": _is_object_or_null,
-    "deadline": lambda value: value is None or (_is_number(value) and 0 < value < LAST_MOMENT),
+    "deadline": lambda value: value is None or _is_moment(value),
+    "until": lambda value: value is None or _is_moment(value),
+    "timeout": lambda value: value is None or _is_duration(value),
+    "gathers": _is_flag,
+    "fail_fast": _is_flag,
+    "children": _are_children,
+    "name": _is_key,
+    "policy": lambda value: value in POLICIES,
     "has_default": _is_flag,
     "type": lambda value: _is_text(value) and 0 < len(value) <= LONGEST_NAME,
     "stack": _is_text,
@@ -304,4 +405,8 @@ _MEMBERS: dict[str, Callable[[Any], bool]] = {
     "then": lambda value: value in ("go", "stop"),
     "why": _is_text,
     "grace": lambda value: _is_number(value) and value >= 0,
+}
+_OF_ONE_FRAME: dict[tuple[str, str], Callable[[Any], bool]] = {
+    ("step", "seconds"): _is_duration,
+    ("sleep", "seconds"): lambda value: value is None or _is_duration(value),
 }

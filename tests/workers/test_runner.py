@@ -38,7 +38,7 @@ class Scripted(Sandbox):
     def frames(self) -> Iterator[Frame]:
         yield from self._frames
 
-    def ack(self, key: str, occurrence: int, *, then: str = "go", why: str = "") -> None:
+    def ack(self, key: str, occurrence: int, *, then: str = "go", why: str = "", value: Any = None) -> None:
         self.acks.append((key, then))
 
     def stop(self, *, grace: float) -> None:

@@ -25,11 +25,15 @@ class EnvironmentFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Memo:
-    """What earlier attempts recorded under a key: a step's value or a question's answer. `occurrence` counts from 0."""
+    """What earlier attempts recorded under a key. `occurrence` counts from 0; `value` is, by kind:
+
+    step: its result · ask: the answer · sleep: null · run: [{execution, number, state, output, error}] in the children's
+    order · signal: {value} or {timed_out: true} · checkpoint: the newest data (occurrence 0)
+    """
 
     key: str
     occurrence: int
-    kind: str  # "step" | "ask"
+    kind: str
     input_hash: str
     value: Any
 
@@ -111,8 +115,11 @@ class Sandbox(ABC):
         """Typed frames and `Lines`, in order, until the end. Hello is the first; a sandbox that failed says none."""
 
     @abstractmethod
-    def ack(self, key: str, occurrence: int, *, then: str = "go", why: str = "") -> None:
-        """Tells the author's code that its key is recorded, or that it has to stop. Never blocks; thread-safe."""
+    def ack(self, key: str, occurrence: int, *, then: str = "go", why: str = "", value: Any = None) -> None:
+        """Tells the author's code that its key is recorded, or that it has to stop. Never blocks; thread-safe.
+
+        `value` goes to a wait that is over already. Raises Unfit where it takes more than a frame: end the sandbox then.
+        """
 
     @abstractmethod
     def stop(self, *, grace: float) -> None:

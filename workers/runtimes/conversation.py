@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tasks.policy import Limits
 from tasks.sdk.protocol import (
@@ -142,8 +143,8 @@ class Conversation(Sandbox):
 
     # ── any thread ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def ack(self, key: str, occurrence: int, *, then: str = "go", why: str = "") -> None:
-        self._send(Ack(key=key, occurrence=occurrence, then=then, why=why))
+    def ack(self, key: str, occurrence: int, *, then: str = "go", why: str = "", value: Any = None) -> None:
+        self._send(Ack(key=key, occurrence=occurrence, then=then, why=why, value=value))
 
     def stop(self, *, grace: float) -> None:
         self._stop(cause="stopped", grace=grace)
