@@ -14,6 +14,7 @@ import environ
 from workers.supervisor import House
 
 ROOT = Path(__file__).resolve().parent.parent
+SCRATCH_MARK = "made-to-be-broken"  # a file in RUNBOARD_HOME
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel takes 107, and Redis makes names beside it
 
 _env = environ.Env()
@@ -55,6 +56,20 @@ LEASE = timedelta(seconds=_env.float("RUNBOARD_LEASE_SECONDS", default=60.0))
 SWEEP = timedelta(seconds=_env.float("RUNBOARD_SWEEP_SECONDS", default=2.0))
 DRAIN_TIMEOUT = _env.float("RUNBOARD_DRAIN_SECONDS", default=30.0)
 HOUSE_DRAIN_TIMEOUT = _env.float("RUNBOARD_DRAIN_SECONDS", default=2.0)  # Ctrl-C in a terminal is impatient
+
+
+def _failpoint() -> str:
+    """Only a house that was made to be broken may be: a mark in its home says that it was."""
+    asked = _env.str("FAILPOINT", default="")
+    if asked and not (HOME / SCRATCH_MARK).exists():
+        raise SystemExit(
+            f"FAILPOINT={asked} breaks a house on purpose, and {HOME} is not one made for that: unset FAILPOINT. "
+            "`make chaos` makes houses of its own."
+        )
+    return asked
+
+
+FAILPOINT = _failpoint()
 
 
 def house() -> House:

@@ -22,6 +22,7 @@ HOST = env.HOST
 PORT = env.PORT
 SERVER = env.SERVER
 ADMIN_PASSWORD = env.ADMIN_PASSWORD
+FAILPOINT = env.FAILPOINT
 
 INSTALLED_APPS = [
     # daphne costs every process 26 MiB and half a second: it is an app only where `runserver` needs it.
@@ -101,6 +102,8 @@ POSTGRESQL_OPTIONS = {
     "connect_timeout": 5,
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
     "options": "-c idle_in_transaction_session_timeout=10s -c lock_timeout=10s",
     "pool": {"min_size": 1, "max_size": 20, "timeout": 5},
 }
