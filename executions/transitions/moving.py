@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Case, F, QuerySet, Value, When
 
-from executions import events
+from executions import events, failpoints
 from executions.models import Attempt, Claim, Execution, ExecutionQuerySet, rank_of, touched, update_returning
 from executions.states import FINAL, HELD, MOVES, PHASES, Reason, State, allowed_verbs, phase
 from tasks.schema import Invalid, Problem
@@ -56,7 +56,10 @@ def verb(do: Callable[P, T]) -> Callable[P, T]:
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             with transaction.atomic():
-                return do(*args, **kwargs)
+                done = do(*args, **kwargs)
+                failpoints.before_commit(do.__name__)
+            failpoints.after_commit(do.__name__)
+            return done
         except Refused as refused:
             if refused.about is not None:
                 by = args[0].actor if args and isinstance(args[0], Claim) else str(kwargs["actor"])
