@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
-from executions import queries, transitions
+from executions import failpoints, queries, transitions
 from executions.states import Reason
 from executions.transitions import Asked, Category, Claim, Refused, Stale
 from tasks.policy import Limits, Security
@@ -69,6 +69,7 @@ class Runner:
         teller = Teller(claim)
         with self._keeper.keep(claim, tick=teller.flush) as hold:
             try:
+                failpoints.reach("before_spawn")
                 sandbox = self._prepare(order)
             except EnvironmentUnavailable as unavailable:
                 self._reject(claim, Reason.ENVIRONMENT, "EnvironmentUnavailable", str(unavailable))
@@ -123,8 +124,16 @@ class Teller:
         now, claim = timezone.now(), self.claim
         match frame:
             case Hello():
-                transitions.start(
-                    claim, sandbox=sandbox.id, method=sandbox.method, driver=sandbox.driver, choice=choice.why, now=now
+                failpoints.reach("after_hello")
+                insist(
+                    lambda: transitions.start(
+                        claim,
+                        sandbox=sandbox.id,
+                        method=sandbox.method,
+                        driver=sandbox.driver,
+                        choice=choice.why,
+                        now=now,
+                    )
                 )
             case Lines():
                 self._card.log(frame)
