@@ -12,7 +12,20 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Count, Min, Q, QuerySet
 
-from executions.models import Claim, Execution, LogChunk, LogLine, Question, Step, Timer, Worker, clock, read_clock
+from executions import families
+from executions.models import (
+    Claim,
+    Execution,
+    LogChunk,
+    LogLine,
+    Question,
+    Step,
+    Timer,
+    Wait,
+    Worker,
+    clock,
+    read_clock,
+)
 from executions.states import CLAIMABLE, HELD, PHASES
 from tasks.models import Plan, Queue
 
@@ -66,7 +79,7 @@ def work(claim: Claim) -> Work:
         source=version.source,
         handler=version.handler,
         input=json.loads(execution.input),
-        recorded=_recorded(execution.pk) if claim.attempt > 1 else (),
+        recorded=_recorded(execution.pk) if claim.attempt > 1 or execution.run > 1 else (),
         limits=version.limits,
         security=version.security,
         environment_variables=version.environment_variables,
@@ -197,12 +210,26 @@ def waiting_since() -> dict[str, tuple[int, datetime]]:
 
 
 def _recorded(pk: UUID) -> tuple[Recorded, ...]:
+    rows = Step.objects.filter(execution=pk)
     steps = [
-        Recorded(step.key, step.occurrence, "step", step.input_hash, json.loads(step.value))
-        for step in Step.objects.filter(execution=pk)
+        Recorded(step.key, step.occurrence, step.kind, step.input_hash, json.loads(step.value))
+        for step in rows.filter(kind=Step.Kind.STEP)
     ]
+    checkpoints = {step.key: json.loads(step.value) for step in rows.filter(kind=Step.Kind.CHECKPOINT).order_by("pk")}
+    newest = [Recorded(name, 0, "checkpoint", "", value) for name, value in checkpoints.items()]
     answers = [
         Recorded(question.key, question.occurrence, "ask", "", json.loads(question.answer or "null"))
         for question in Question.objects.filter(execution=pk, state=Question.State.ANSWERED)
     ]
-    return (*steps, *answers)
+    waits = [_waited(wait) for wait in Wait.objects.filter(execution=pk, finished_at__isnull=False)]
+    return (*steps, *newest, *answers, *waits)
+
+
+def _waited(wait: Wait) -> Recorded:
+    value = families.results(wait) if wait.verb == "run" else wait.value
+    return Recorded(wait.key, wait.occurrence, wait.verb, wait.input_hash, value)
+
+
+def to_cancel(*, limit: int = 100) -> list[UUID]:
+    """Living children that nobody waits for any more."""
+    return list(families.to_cancel().values_list("pk", flat=True)[:limit])

@@ -41,7 +41,7 @@ MOVES: dict[State, frozenset[State]] = {
     S.PREPARING: CLAIMABLE,
     S.RUNNING: frozenset({S.PREPARING}),
     S.CANCELLING: frozenset({S.PREPARING, S.RUNNING}),
-    S.WAITING: frozenset({S.RUNNING}),
+    S.WAITING: frozenset({S.RUNNING, S.PAUSED}),
     S.PAUSED: CLAIMABLE | {S.RUNNING, S.WAITING},
     S.COMPLETED: frozenset({S.RUNNING, S.CANCELLING}),  # what really happened wins over a late cancel
     S.FAILED: HELD | PARKED,

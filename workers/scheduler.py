@@ -51,6 +51,7 @@ class Scheduler:
         try:
             sweep(self.bell)
             fire_timers()
+            cancel_children()
             if self._may_reap():
                 reap()
         except (DatabaseError, InterfaceError) as error:
@@ -86,3 +87,9 @@ def fire_timers() -> None:
     """Do what is due at its moment."""
     for timer in queries.due_timers():
         transitions.fire(timer, now=timezone.now(), actor=ACTOR)
+
+
+def cancel_children() -> None:
+    """Stop the children that nobody waits for any more, where the end of their parent did not get to it."""
+    for child in queries.to_cancel():
+        transitions.cancel_child(child, now=timezone.now())

@@ -3,7 +3,7 @@
 from executions.models.attempt import Attempt, Claim
 from executions.models.clock import clock, read_clock
 from executions.models.event import Event
-from executions.models.execution import Execution, ExecutionQuerySet, new_id, next_number, rank_of, touched
+from executions.models.execution import Execution, ExecutionQuerySet, new_id, next_numbers, rank_of, touched
 from executions.models.log import LogChunk, LogLine, pack
 from executions.models.question import QUESTION_KINDS, Question
 from executions.models.returning import update_returning
@@ -30,7 +30,7 @@ __all__ = [
     "Worker",
     "clock",
     "new_id",
-    "next_number",
+    "next_numbers",
     "pack",
     "rank_of",
     "read_clock",

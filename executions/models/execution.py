@@ -167,6 +167,7 @@ class Execution(models.Model):
     output = models.TextField(null=True)
 
     objects = ExecutionQuerySet.as_manager()
+    ttl: float | None = None  # of one not yet written: how many seconds it may wait in its queue
 
     class Meta:
         constraints = [
@@ -219,14 +220,14 @@ class Execution(models.Model):
         return self.state in FINAL
 
 
-def next_number() -> int:
-    """The next number for people (EX-1042): a sequence on PostgreSQL, under SQLite's write lock the highest plus one."""
+def next_numbers(count: int = 1) -> list[int]:
+    """The next numbers for people (EX-1042): a sequence on PostgreSQL, under SQLite's write lock the highest plus one."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT nextval('executions_number')")
-            return int(cursor.fetchone()[0])
-    highest = Execution.objects.aggregate(Max("number"))["number__max"]
-    return (highest or 0) + 1
+            cursor.execute("SELECT nextval('executions_number') FROM generate_series(1, %s)", [count])
+            return [int(row[0]) for row in cursor.fetchall()]
+    highest = Execution.objects.aggregate(Max("number"))["number__max"] or 0
+    return list(range(highest + 1, highest + count + 1))
 
 
 def rank_of(priority: str, since: float, *, resumed: bool = False) -> float:

@@ -20,13 +20,18 @@ def update_returning(
     """
     rows._for_write = True  # type: ignore[attr-defined]
     query = rows.query.chain(UpdateQuery)
-    query.add_update_values(dict(changes))
+    query.add_update_values(dict(changes))  # type: ignore[attr-defined]
     query.clear_ordering(force=True)
     connection = connections[rows.db]
     sql, params = query.get_compiler(connection=connection).as_sql()
     if not sql:
         return []
     quote, table = connection.ops.quote_name, rows.model._meta.db_table
-    columns = [f"{quote(table)}.{quote(rows.model._meta.get_field(name).column)}" for name in fields]
+    columns = [f"{quote(table)}.{quote(column)}" for column in _columns(rows.model, fields)]
     columns += [f"{text} AS {quote(name)}" for name, text in extra.items()]
     return list(rows.model._base_manager.using(rows.db).raw(f"{sql} RETURNING {', '.join(columns)}", params))
+
+
+def _columns(model: type[models.Model], fields: Sequence[str]) -> list[str]:
+    found = {field.name: field.column for field in model._meta.concrete_fields}
+    return [str(found[name]) for name in fields]

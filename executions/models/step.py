@@ -30,7 +30,9 @@ class Step(models.Model):
 
     class Meta:
         ordering = ("execution", "id")
-        constraints = [models.UniqueConstraint(fields=["execution", "kind", "key", "occurrence"], name="one_result_a_step")]
+        constraints = [
+            models.UniqueConstraint(fields=["execution", "kind", "key", "occurrence"], name="one_result_a_step")
+        ]
 
     def __str__(self) -> str:
         return f"{self.execution_id} {self.key}"

@@ -1,26 +1,23 @@
-"""answer, cancel, and the timers that answer for people: what comes from outside a worker.
+"""answer, signal: what somebody outside tells an execution that waits for it.
 
 Guarantee: a question is answered once. The answer and the move that follows from it are one transaction; whoever comes
-second is told who answered what.
+second is told who answered what. A signal that comes early is kept.
 """
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F
-
 from executions import answers
-from executions.models import Execution, Question, Timer
-from executions.states import CLAIMABLE, FINAL, PARKED, Reason, State
-from executions.transitions.ending import close_attempt, withdraw_questions
-from executions.transitions.moving import Refused, check_words, move, refuse, resumed, verb
+from executions.models import Execution, Question, Signal, Wait
+from executions.states import FINAL, Reason, WaitingFor
+from executions.transitions.moving import Refused, check_words, lock, note, refuse, verb, wake
 from tasks.schema import Invalid
 from tasks.sdk.canonical import encode
 
+MOST_SIGNALS = 1000  # that nobody has waited for yet
 LONGEST_NOTE = 10_000
 LONGEST_TOLD = 10_000  # bytes of an answer that its event repeats
 
@@ -33,59 +30,44 @@ def answer(question_id: UUID, *, value: Any, now: datetime, actor: str, note: st
     """
     check_words(value=value, note=note)
     question = Question.objects.get(pk=question_id)
-    execution = Execution.objects.lean().select_for_update().get(pk=question.execution_id)
+    execution = lock(question.execution_id)
     question.refresh_from_db()  # the parent's lock is held now: nobody else can answer
     if question.state != Question.State.OPEN:
         raise Refused(_closed(question), code=str(question.state), about=execution.pk)
     if wrong := answers.wrong_with(question, value):
         raise Invalid("That is no answer to this question.", wrong)
-    return _answer(question, execution, value, now=now, actor=actor, note=note)
+    return answered(question, execution, value, now=now, actor=actor, note=note) or refuse(execution, "answer")
 
 
 @verb
-def cancel(pk: UUID, *, now: datetime, actor: str, reason: str = "") -> Execution:
-    """Stop an execution: at once where no worker holds it, else as soon as its sandbox is seen to have ended."""
-    check_words(reason=reason)
-    execution = Execution.objects.lean().select_for_update().get(pk=pk)
-    rows = Execution.objects.filter(token=execution.token)
-    if execution.state in FINAL or execution.state == State.CANCELLING:
-        refuse(execution, "cancel")
-    if execution.state in CLAIMABLE | PARKED:
-        withdraw_questions(pk)
-        ended = move(rows, pk, State.CANCELLED, kind="cancelled", now=now, actor=actor, reason=reason,
-                     reason_code=Reason.BY_PERSON, token=F("token") + 1)  # fmt: skip
-        return ended or refuse(execution, "cancel")
-    asked = move(rows, pk, State.CANCELLING, kind="cancel_requested", now=now, actor=actor, reason=reason,
-                 reason_code=Reason.BY_PERSON)  # fmt: skip
-    return asked or refuse(execution, "cancel")
+def signal(pk: UUID, *, name: str, value: Any, now: datetime, actor: str, key: str | None = None) -> Execution:
+    """Send a signal to an execution: it ends the wait for it, or is kept until its code waits. One sent twice under the same
+    `key` counts once. Raises Refused where the execution has ended, or keeps as many as it may."""
+    check_words(name=name, value=value, key=key)
+    execution = lock(pk)
+    if execution.state in FINAL:
+        refuse(execution, "signal")
+    if key is not None and Signal.objects.filter(execution=pk, name=name, key=key).exists():
+        return execution
+    if Signal.objects.filter(execution=pk, taken_by=None)[MOST_SIGNALS - 1 :].exists():
+        raise Refused(f"{execution} keeps {MOST_SIGNALS} signals already.", code="too_many_signals", about=pk)
+    sent = Signal.objects.create(execution=execution, name=name, key=key, value=value, sent_by=actor, sent_at=now)
+    told = {"name": name, "key": key, "value": _shown(value)}
+    wait = Wait.objects.filter(execution=pk, kind=WaitingFor.SIGNAL, name=name, finished_at=None).first()
+    if wait is None:
+        kept = note(Execution.objects.all(), pk, kind="signalled", now=now, actor=actor, data=told)
+        return kept or refuse(execution, "signal")
+    wait.value, wait.finished_at, sent.taken_by = {"value": value}, now, wait
+    wait.save(update_fields=["value", "finished_at"])
+    sent.save(update_fields=["taken_by"])
+    goes_on = wake(execution, kind="signalled", now=now, actor=actor, reason_code=Reason.SIGNALLED, data=told)
+    return goes_on or refuse(execution, "signal")
 
 
-@verb
-def fire(timer_id: int, *, now: datetime, actor: str) -> None:
-    """A question's deadline has passed: its default counts as the answer, or the execution fails for want of one."""
-    timer = Timer.objects.select_related("question").filter(pk=timer_id).first()
-    if timer is None:
-        return
-    execution = Execution.objects.lean().select_for_update().get(pk=timer.execution_id)
-    timer.delete()
-    question = timer.question
-    question.refresh_from_db()
-    if execution.token != timer.generation or question.state != Question.State.OPEN or execution.state != State.WAITING:
-        return  # a stale timer does nothing
-    if question.default is not None:
-        _answer(question, execution, json.loads(question.default), now=now, actor=actor, note="the deadline passed")
-        return
-    Question.objects.filter(pk=question.pk).update(state=Question.State.EXPIRED)
-    message = f"Nobody answered “{question.prompt[:200]}” by its deadline."
-    move(
-        Execution.objects.all(), execution.pk, State.FAILED, kind="failed", now=now, actor=actor, reason=message,
-        reason_code=Reason.NO_ANSWER,
-        error=encode({"type": "NoAnswer", "message": message, "category": "no_answer"}).decode(),
-    )  # fmt: skip
-    close_attempt(execution.pk, "failed", now=now)
-
-
-def _answer(question: Question, execution: Execution, value: Any, *, now: datetime, actor: str, note: str) -> Execution:
+def answered(
+    question: Question, execution: Execution, value: Any, *, now: datetime, actor: str, note: str
+) -> Execution | None:
+    """Record the answer of an open question whose execution is locked, and let it go on."""
     Question.objects.filter(pk=question.pk).update(
         state=Question.State.ANSWERED,
         answer=encode(value).decode(),
@@ -93,13 +75,10 @@ def _answer(question: Question, execution: Execution, value: Any, *, now: dateti
         answered_at=now,
         note=note[:LONGEST_NOTE],
     )
-    goes_on = move(
-        Execution.objects.all(), execution.pk, State.RESUMING, kind="answered", now=now, actor=actor,
-        reason=note[:500], reason_code=Reason.ANSWERED, sources={State.WAITING},
-        data={"question": str(question.pk), "key": question.key, "value": _shown(value)},
-        **resumed(now, priority=execution.priority),
-    )  # fmt: skip
-    return goes_on or refuse(execution, "answer")
+    told = {"question": str(question.pk), "key": question.key, "value": _shown(value)}
+    return wake(
+        execution, kind="answered", now=now, actor=actor, reason=note[:500], reason_code=Reason.ANSWERED, data=told
+    )
 
 
 def _shown(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """complete, fail, reject, stopped: how an attempt ends, and whether the execution ends with it.
 
 Guarantee: one outcome. Each verb matches the row only while the claim holds it, so the first end wins; the database keeps
-at most one final event an execution. What follows a failure is decided by `retry`, purely; here it is done.
+at most one final event an execution. What follows a failure is decided by `retry`, purely; here it is done. Said twice
+(the first commit was not heard of), an end counts once.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from executions.models import Attempt, Claim, Execution, Question
+from django.db.models import QuerySet
+
+from executions.models import Attempt, Claim, Execution, Question, Wait
 from executions.retry import Again, Category, GiveUp, Spent, decide
 from executions.states import HELD, Reason, State
-from executions.transitions.moving import by_claim, held, move, resumed, stale, verb
+from executions.transitions.children import child_ended
+from executions.transitions.moving import ended_as, held, lock_parent, move, resumed, stale, verb
 from tasks.policy import RetryPolicy
 from tasks.sdk.canonical import encode
 
@@ -25,34 +29,60 @@ LONGEST_ERROR = 64 * 1024
 @verb
 def complete(claim: Claim, *, output: Any, now: datetime) -> None:
     """The author's code returned and its output is valid."""
-    by_claim(claim, State.COMPLETED, kind="completed", now=now, output=encode(output).decode(), progress=1.0,
-             error=None)  # fmt: skip
-    close_attempt(claim.execution_id, "completed", now=now)
+    _end_by_claim(claim, State.COMPLETED, now=now, output=encode(output).decode(), progress=1.0, error=None)
 
 
 @verb
 def fail(claim: Claim, *, category: Category, error: Mapping[str, Any], now: datetime) -> None:
     """The attempt failed with `error` {type, message, stack?, retryable?}: again by the budgets, or the end."""
-    found = held(claim).lean().select_related("task_version").select_for_update(of=("self",)).filter(
-        pk=claim.execution_id
-    ).first() or stale(claim)
+    _lock_parent(claim)
+    mine = held(claim).lean().select_related("task_version").select_for_update(of=("self",))
+    found = mine.filter(pk=claim.execution_id).first()
+    if found is None:
+        return None if ended_as(claim, _outcome(category)) else stale(claim)
     follow(found, category, {**error, "category": category}, now=now, actor=claim.actor, kind="attempt_failed",
            data={"attempt": claim.attempt})  # fmt: skip
+    return None
 
 
 @verb
 def reject(claim: Claim, *, reason_code: Reason, error: Mapping[str, Any], now: datetime) -> None:
     """It never ran: its input does not fit, or no sandbox may run it here."""
-    by_claim(claim, State.REJECTED, kind="rejected", now=now, reason=str(error.get("message", "")),
-             reason_code=reason_code, error=_kept(error), data=_brief(error))  # fmt: skip
-    close_attempt(claim.execution_id, "rejected", now=now, error=error)
+    _end_by_claim(claim, State.REJECTED, now=now, failure=error, reason_code=reason_code)
 
 
 @verb
 def stopped(claim: Claim, *, now: datetime) -> None:
     """A cancel was carried out: the sandbox has ended, and that was seen."""
-    by_claim(claim, State.CANCELLED, kind="cancelled", now=now, reason_code=Reason.BY_PERSON)
-    close_attempt(claim.execution_id, "cancelled", now=now)
+    _end_by_claim(claim, State.CANCELLED, now=now, reason_code=Reason.BY_PERSON)
+
+
+def end(
+    rows: QuerySet[Execution],
+    pk: UUID,
+    target: State,
+    *,
+    now: datetime,
+    actor: str,
+    outcome: str = "",
+    failure: Mapping[str, Any] | None = None,
+    reason: str = "",
+    **how: Any,
+) -> Execution | None:
+    """The one way an execution ends: its event, its attempt closed, what it waited for withdrawn, its parent told.
+
+    `outcome` is the attempt's where it is not the execution's. The caller has locked the parent's row before this one.
+    """
+    if failure is not None:
+        how |= {"error": kept(failure), "data": {**how.get("data", {}), **_brief(failure)}}
+        reason = reason or str(failure.get("message", ""))
+    ended = move(rows, pk, target, kind=target, now=now, actor=actor, reason=reason, **how)
+    if ended is None:
+        return None
+    close_attempt(pk, outcome or target, now=now, error=failure)
+    if ended.parent_id is not None:
+        child_ended(ended, now=now)
+    return ended
 
 
 def follow(
@@ -69,44 +99,58 @@ def follow(
     spent = Spent(found.retries, found.losses, found.environment_failures)
     policy = RetryPolicy.read(found.task_version.retry)
     decided = decide(category, error, policy=policy, spent=spent, chance=random.random())  # noqa: S311 — jitter
-    close_attempt(found.pk, _outcome(category), now=now, error=error)
     if isinstance(decided, GiveUp) or found.state == State.CANCELLING:
-        give_up(found, decided, error, now=now, actor=actor)
+        give_up(found, decided, error, now=now, actor=actor, outcome=_outcome(category))
     else:
+        close_attempt(found.pk, _outcome(category), now=now, error=error)
         _again(found, decided, error, now=now, actor=actor, kind=kind, data=data)
 
 
 def give_up(
-    found: Execution, decided: GiveUp | Again, error: Mapping[str, Any], *, now: datetime, actor: str
+    found: Execution, decided: GiveUp | Again, error: Mapping[str, Any], *, now: datetime, actor: str, outcome: str
 ) -> Execution | None:
     """End what cannot be tried again. While a cancel is under way nothing is tried again: it ends as it happened."""
     if isinstance(decided, Again):
         decided = GiveUp(State.FAILED, Reason.ERROR, error)
-    return move(
+    return end(
         Execution.objects.filter(token=found.token),
         found.pk,
         decided.state,
-        kind=decided.state,
         now=now,
         actor=actor,
-        reason=str(decided.error.get("message", "")),
+        outcome=outcome,
+        failure=decided.error,
         reason_code=decided.reason,
         sources=HELD,
-        error=_kept(decided.error),
-        data=_brief(decided.error),
         token=found.token + 1,
     )
 
 
 def close_attempt(pk: UUID, outcome: str, *, now: datetime, error: Mapping[str, Any] | None = None) -> None:
     """The open attempt of an execution ends; none is open afterwards."""
-    kept = _kept(error) if error else None
-    Attempt.objects.filter(execution=pk, outcome="").update(outcome=outcome, finished_at=now, error=kept)
+    Attempt.objects.filter(execution=pk, outcome="").update(
+        outcome=outcome, finished_at=now, error=kept(error) if error else None
+    )
 
 
-def withdraw_questions(pk: UUID) -> None:
-    """Nobody needs the answer any more."""
+def withdraw(pk: UUID, *, now: datetime) -> None:
+    """Nobody needs what it waited for any more."""
     Question.objects.filter(execution=pk, state=Question.State.OPEN).update(state=Question.State.WITHDRAWN)
+    Wait.objects.filter(execution=pk, finished_at=None).update(finished_at=now)
+
+
+def _end_by_claim(claim: Claim, target: State, *, now: datetime, **how: Any) -> None:
+    """End what the claim holds; raises Stale where it holds nothing any more and has not said the same before."""
+    _lock_parent(claim)
+    if not end(held(claim), claim.execution_id, target, now=now, actor=claim.actor, **how) and not ended_as(
+        claim, target
+    ):
+        stale(claim)
+
+
+def _lock_parent(claim: Claim) -> None:
+    if claim.parent_id is not None:
+        lock_parent(claim.parent_id)
 
 
 def _again(
@@ -135,7 +179,7 @@ def _again(
         reason=str(error.get("message", "")),
         reason_code=decided.reason,
         sources=HELD,
-        error=_kept(error),
+        error=kept(error),
         data=told,
         token=found.token + 1,
         **{decided.budget: getattr(found, decided.budget) + counts},
@@ -151,7 +195,7 @@ def _outcome(category: Category) -> str:
     return {Category.LOST: "lost", Category.TIMEOUT: "timed_out"}.get(category, "failed")
 
 
-def _kept(error: Mapping[str, Any]) -> str:
+def kept(error: Mapping[str, Any]) -> str:
     """An error as it is stored: long texts shortened, so that a hostile message cannot fill the table."""
     return encode({name: _short(value) for name, value in error.items()}).decode()
 

@@ -22,9 +22,9 @@ from tasks.schema import Invalid, Problem
 from tasks.sdk.canonical import Unfit, encode
 
 MOVED = (
-    "id", "number", "task", "state", "reason_code", "waiting_for", "pausing", "paused_from", "queue", "priority", "available_at",
-    "worker", "incarnation", "token", "attempt", "retries", "losses", "last_seq", "last_line", "revision", "parent", "parent_key",
-    "parent_occurrence", "parent_index", "depth", "owner", "team", "environment",
+    "id", "number", "task", "state", "reason_code", "waiting_for", "pausing", "paused_from", "queue", "priority",
+    "available_at", "worker", "incarnation", "token", "attempt", "retries", "losses", "last_seq", "last_line", "revision",
+    "parent", "parent_key", "parent_occurrence", "parent_index", "depth", "owner", "team", "environment",
 )  # fmt: skip
 HEAD = (
     "(SELECT previous.hash FROM executions_event previous WHERE previous.execution_id = executions_execution.id"
@@ -85,8 +85,7 @@ def move(
 ) -> Execution | None:
     """Move one execution to `target` and record it; None where no row of `rows` was in a state that allows it.
 
-    What was asked to pause and would now wait, or stand in its queue again, is paused instead. The end of a child is told
-    to its parent, whose row the caller has locked before (`lock`).
+    What was asked to pause and would now wait, or stand in its queue again, is paused instead.
     """
     changes = {"waiting_for": "", **_leaving(target, now), **_pausing(target), **changes}
     found = rows.filter(pk=pk, state__in=sources if sources is not None else MOVES[target])
@@ -98,10 +97,6 @@ def move(
     events.record(moved, kind, now=now, actor=actor, reason=reason, data=data)
     if moved.state == State.PAUSED and target != State.PAUSED:
         return note(Execution.objects.all(), pk, kind="paused", now=now, actor=actor)
-    if target in FINAL and moved.parent_id is not None:
-        from executions.transitions.children import child_ended  # it moves parents, as this moves children
-
-        child_ended(moved, now=now)
     return moved
 
 
@@ -173,8 +168,6 @@ def by_claim(claim: Claim, target: State, *, outcome: str = "", **how: Any) -> E
 
     None where this very attempt has ended with `outcome` already: the commit that its worker never heard of.
     """
-    if target in FINAL and claim.parent_id is not None:
-        lock_parent(claim.parent_id)
     moved = move(held(claim), claim.execution_id, target, actor=claim.actor, **how)
     if moved is None and not (outcome and ended_as(claim, outcome)):
         stale(claim)

@@ -20,7 +20,7 @@ from executions.models import Attempt, Claim, Execution, clock
 from executions.retry import Category
 from executions.states import CLAIMABLE, HELD, Reason, State
 from executions.transitions.ending import close_attempt, follow
-from executions.transitions.moving import by_claim, held, move, resumed, verb
+from executions.transitions.moving import by_claim, held, lock, move, resumed, stale, verb
 
 
 @verb
@@ -74,10 +74,14 @@ def claim(
 def start(claim: Claim, *, sandbox: str, method: str, driver: str, choice: str, now: datetime) -> None:
     """The sandbox said hello: the author's code is active."""
     told = {"attempt": claim.attempt, "sandbox": sandbox, "method": method, "driver": driver, "choice": choice}
-    by_claim(claim, State.RUNNING, kind="started", now=now, data=told)
-    Attempt.objects.filter(execution=claim.execution_id, number=claim.attempt).update(
-        sandbox=sandbox, method=method, driver=driver, choice=choice, started_at=now
+    mine = Attempt.objects.filter(execution=claim.execution_id, number=claim.attempt, token=claim.token)
+    started = move(
+        held(claim), claim.execution_id, State.RUNNING, kind="started", now=now, actor=claim.actor, data=told
     )
+    if started is not None:
+        mine.update(sandbox=sandbox, method=method, driver=driver, choice=choice, started_at=now)
+    elif not mine.filter(sandbox=sandbox).exists():  # else this was said before, and the commit was not heard of
+        stale(claim)
 
 
 def renew(claims: Iterable[Claim]) -> dict[UUID, str]:
@@ -90,22 +94,17 @@ def renew(claims: Iterable[Claim]) -> dict[UUID, str]:
 @verb
 def release(claim: Claim, *, now: datetime) -> None:
     """A draining worker gives an execution back; no loss is counted. What was to be cancelled has ended with its sandbox."""
-    if move(held(claim).filter(state=State.CANCELLING), claim.execution_id, State.CANCELLED, kind="cancelled", now=now,
-            actor=claim.actor, reason_code=Reason.BY_PERSON):  # fmt: skip
-        close_attempt(claim.execution_id, "cancelled", now=now)
+    found = lock(claim.execution_id)
+    if found.state == State.CANCELLING:
+        if by_claim(
+            claim, State.CANCELLED, outcome="cancelled", kind="cancelled", now=now, reason_code=Reason.BY_PERSON
+        ):
+            close_attempt(claim.execution_id, "cancelled", now=now)
         return
-    priority = Execution.objects.values_list("priority", flat=True).get(pk=claim.execution_id)
-    by_claim(
-        claim,
-        State.RESUMING,
-        kind="released",
-        now=now,
-        reason=f"{claim.worker} is draining",
-        reason_code=Reason.DRAINED,
-        sources=HELD - {State.CANCELLING},
-        **resumed(now, priority=priority),
-    )
-    close_attempt(claim.execution_id, "released", now=now)
+    if by_claim(claim, State.RESUMING, outcome="released", kind="released", now=now, reason=f"{claim.worker} is draining",
+                reason_code=Reason.DRAINED, sources=HELD - {State.CANCELLING},
+                **resumed(now, priority=found.priority)):  # fmt: skip
+        close_attempt(claim.execution_id, "released", now=now)
 
 
 @verb
@@ -115,9 +114,8 @@ def reclaim(pk: UUID, *, token: int, now: datetime, actor: str) -> bool:
     A loss counts only once the sandbox had said hello. What was being cancelled ends as terminated: nobody saw it stop.
     False where the owner, or somebody else, was faster.
     """
-    rows = Execution.objects.filter(token=token)
-    found = rows.lean().select_for_update().filter(pk=pk, state__in=HELD).first()
-    if found is None:
+    rows, found = Execution.objects.filter(token=token), lock(pk)
+    if found.token != token or found.state not in HELD:
         return False
     reason = f"{found.worker} was lost"
     lost = {"worker": found.worker, "attempt": found.attempt}

@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from executions import events
-from executions.models import Execution, new_id, next_number, rank_of
+from executions.models import Execution, Timer, new_id, next_numbers, rank_of
 from executions.states import State
 from executions.transitions.moving import Refused, check_words
 from tasks import planning
 from tasks.models import PRIORITIES, Plan, Queue, Task, TaskVersion
+from tasks.policy import Timeouts
 from tasks.schema import Invalid, Problem, problems
 from tasks.sdk.canonical import encode
+
+LONGEST_TTL = 365 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Wish:
     team: str | None = None
     environment: str | None = None
     labels: Sequence[str] | None = None
+    ttl: float | None = None
 
 
 def submit(
@@ -60,18 +64,18 @@ def submit(
     longer run or the idempotency key stands for a different request. A plan launched before, or a key used before for the
     same request, returns the first's execution.
     """
-    version, asked = _version(task), Wish(**wish)
-    text = _checked(version, input, asked)
-    digest = _digest(task, text, plan, wish)
+    execution = newborn(task, input=input, now=now, owner=owner, plan=plan, wish=wish)
+    digest = _digest(execution, wish)
     if idempotency_key and (earlier := _replayed(actor, idempotency_key, digest)):
         return Submission(earlier, created=False)
+    if idempotency_key:
+        execution.idempotency_by, execution.idempotency_key, execution.request_digest = actor, idempotency_key, digest
     try:
         with transaction.atomic():
             if plan is not None:
                 planning.launch(plan.pk, now=now)
-            execution = _create(task, version, asked, text, now=now, owner=owner, plan=plan, key=idempotency_key,
-                                actor=actor, digest=digest)  # fmt: skip
-            events.record(execution, "submitted", now=now, actor=actor, data=_told(execution, version))
+            [execution.number] = next_numbers()
+            bear([execution], now=now, actor=actor)
         return Submission(execution, created=True)
     except planning.NotPlanned as late:
         return Submission(_launched(late), created=False)
@@ -81,10 +85,79 @@ def submit(
         raise
 
 
-def _version(task: Task) -> TaskVersion:
-    if task.archived_at is not None or task.latest is None:
+def newborn(
+    task: Task,
+    *,
+    input: Any,
+    now: datetime,
+    wish: Mapping[str, Any],
+    version: TaskVersion | None = None,
+    plan: Plan | None = None,
+    **born: Any,
+) -> Execution:
+    """An execution not yet written, of the task's newest version or of the one named; `born` are further fields.
+
+    Raises Invalid where the input does not fit or a wish cannot be, Refused where the task can no longer run.
+    """
+    chosen, asked = _version(task, version), Wish(**wish)
+    text, pk = _checked(chosen, input, asked), new_id()
+    priority = asked.priority or chosen.priority
+    due_later = asked.start_at if asked.start_at is not None and asked.start_at > now else None
+    execution = Execution(**{
+        "id": pk,
+        "lineage": pk,
+        "task": task,
+        "task_version": chosen,
+        "plan": plan,
+        "title": asked.title or (plan.name if plan else task.title),
+        "state": State.PENDING,
+        "state_at": now,
+        "queue": asked.queue or chosen.queue,
+        "requires": chosen.requires,
+        "priority": priority,
+        "rank": rank_of(priority, (due_later or now).timestamp()),
+        "available_at": due_later,
+        "agent": chosen.agent if asked.agent is None else asked.agent,
+        "team": chosen.team if asked.team is None else asked.team,
+        "environment": chosen.environment if asked.environment is None else asked.environment,
+        "labels": chosen.labels if asked.labels is None else list(asked.labels),
+        "last_seq": 1,
+        "changed_at": now,
+        "created_at": now,
+        "input": text,
+        **born,
+    })  # fmt: skip
+    execution.ttl = asked.ttl  # its clock is written with it
+    return execution
+
+
+def bear(executions: Sequence[Execution], *, now: datetime, actor: str, **data: Any) -> None:
+    """Write newborn executions, their clocks and their first events, inside the caller's transaction."""
+    Execution.objects.bulk_create(executions)
+    if clocks := [timer for execution in executions for timer in _clocks(execution, now=now)]:
+        Timer.objects.bulk_create(clocks)
+    for execution in executions:
+        events.record(execution, "submitted", now=now, actor=actor, data={**_told(execution), **data})
+
+
+def _clocks(execution: Execution, *, now: datetime) -> list[Timer]:
+    """How long it may wait in its queue, and how long it may take altogether, where its task or its submitter says so."""
+    timeouts = Timeouts.read(execution.task_version.timeouts)
+    from_when = execution.available_at or now
+    in_queue = execution.ttl if execution.ttl is not None else timeouts.queue
+    allowed = {Timer.Kind.QUEUE: in_queue, Timer.Kind.EXECUTION: timeouts.execution}
+    return [
+        Timer(execution=execution, kind=kind, generation=0, due_at=from_when + timedelta(seconds=seconds))
+        for kind, seconds in allowed.items()
+        if seconds is not None
+    ]
+
+
+def _version(task: Task, version: TaskVersion | None) -> TaskVersion:
+    chosen = version or task.latest
+    if task.archived_at is not None or chosen is None:
         raise Refused(f"The task “{task.slug}” is archived: it can no longer run.", code="archived")
-    return task.latest
+    return chosen
 
 
 def _checked(version: TaskVersion, input: Any, asked: Wish) -> str:
@@ -110,16 +183,18 @@ def _wrong_wishes(asked: Wish) -> list[Problem]:
     if asked.queue is not None and not Queue.objects.filter(name=asked.queue).exists():
         known = ", ".join(Queue.objects.values_list("name", flat=True)[:20])
         wrong.append(Problem("/queue", f"there is no queue “{asked.queue}”; there are {known}"))
+    if asked.ttl is not None and not 0 < asked.ttl <= LONGEST_TTL:
+        wrong.append(Problem("/ttl", "must be a number of seconds above 0, of at most a year"))
     if asked.priority is not None and asked.priority not in PRIORITIES:
         wrong.append(Problem("/priority", f"must be one of {', '.join(PRIORITIES)}"))
     return wrong
 
 
-def _digest(task: Task, text: str, plan: Plan | None, wish: Mapping[str, Any]) -> str:
+def _digest(execution: Execution, wish: Mapping[str, Any]) -> str:
     """What makes two requests the same request: task, input, plan and wishes; the task's version may move on."""
     told = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in sorted(wish.items())}
-    asked = encode([task.slug, plan.pk if plan else None, told])
-    return hashlib.sha256(asked + b"\n" + text.encode()).hexdigest()
+    asked = encode([execution.task.slug, execution.plan_id, told])
+    return hashlib.sha256(asked + b"\n" + execution.input.encode()).hexdigest()
 
 
 def _replayed(actor: str, key: str, digest: str) -> Execution | None:
@@ -137,56 +212,10 @@ def _launched(late: planning.NotPlanned) -> Execution:
     return earlier
 
 
-def _create(
-    task: Task,
-    version: TaskVersion,
-    asked: Wish,
-    text: str,
-    *,
-    now: datetime,
-    owner: User | None,
-    plan: Plan | None,
-    key: str | None,
-    actor: str,
-    digest: str,
-) -> Execution:
-    priority = asked.priority or version.priority
-    due_later = asked.start_at if asked.start_at is not None and asked.start_at > now else None
-    pk = new_id()
-    return Execution.objects.create(
-        id=pk,
-        lineage=pk,
-        number=next_number(),
-        task=task,
-        task_version=version,
-        plan=plan,
-        title=asked.title or (plan.name if plan else task.title),
-        state=State.PENDING,
-        state_at=now,
-        queue=asked.queue or version.queue,
-        requires=version.requires,
-        priority=priority,
-        rank=rank_of(priority, (due_later or now).timestamp()),
-        available_at=due_later,
-        agent=version.agent if asked.agent is None else asked.agent,
-        team=version.team if asked.team is None else asked.team,
-        environment=version.environment if asked.environment is None else asked.environment,
-        labels=version.labels if asked.labels is None else list(asked.labels),
-        owner=owner,
-        last_seq=1,
-        changed_at=now,
-        created_at=now,
-        idempotency_by=actor if key else "",
-        idempotency_key=key,
-        request_digest=digest if key else "",
-        input=text,
-    )
-
-
-def _told(execution: Execution, version: TaskVersion) -> dict[str, Any]:
+def _told(execution: Execution) -> dict[str, Any]:
     return {
-        "task": version.task.slug,
-        "version": version.number,
+        "task": execution.task.slug,
+        "version": execution.task_version.number,
         "queue": execution.queue,
         "priority": execution.priority,
         "plan": execution.plan_id,

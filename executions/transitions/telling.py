@@ -1,43 +1,35 @@
-"""log, progress, step, ask: what a running attempt says, each guarded by its claim.
+"""log, progress, step, checkpoint, diverged: what a running attempt says while it runs, each guarded by its claim.
 
-Guarantee: a step or a question that was acknowledged is committed. What the author's code prints is volume, not history:
-it is stored in chunks, and only the last line reaches the card.
+Guarantee: a step that was acknowledged is committed. What the author's code prints is volume, not history: it is stored in
+chunks, and only the last line reaches the card.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
+from django.db import IntegrityError
 from django.db.models import F
 
 from executions import events
-from executions.models import Claim, Execution, LogChunk, Question, Step, Timer, pack, touched
-from executions.states import Reason, State, WaitingFor
+from executions.models import Claim, Execution, LogChunk, Step, pack, touched
+from executions.states import Reason, State
 from executions.transitions.ending import close_attempt
-from executions.transitions.moving import Refused, by_claim, held, note, stale, verb
-from tasks.schema import schema_problem
+from executions.transitions.moving import Refused, held, move, note, resumed, stale, verb
 from tasks.sdk.canonical import encode
 
-MOST_STEPS = 10_000
+MOST_EVENTS = 10_000  # of an execution: past it, its code may record nothing more
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A question as the author's code put it; `default` counts when the deadline passes."""
+class Then(StrEnum):
+    """What the author's code does after something was recorded."""
 
-    key: str
-    prompt: str
-    kind: str
-    occurrence: int = 0
-    options: Sequence[Mapping[str, Any]] = ()
-    schema: Mapping[str, Any] | None = None
-    recommended: Any = None
-    deadline: datetime | None = None
-    default: Any = None
-    has_default: bool = False
+    GO = "go"
+    CANCEL = "cancel"
+    PAUSE = "pause"
 
 
 @verb
@@ -79,22 +71,57 @@ def progress(claim: Claim, *, fraction: float | None, message: str, now: datetim
     events.announce(Execution.objects.lean().get(pk=claim.execution_id), kind="progress")
 
 
-@verb
-def step(claim: Claim, *, key: str, occurrence: int, input_hash: str, value: Any, seconds: float, now: datetime) -> str:
-    """Record a step's result; returns what its author's code does next: `go`, or `stop` where a cancel was asked.
+def step(
+    claim: Claim, *, key: str, occurrence: int, input_hash: str, value: Any, seconds: float, now: datetime
+) -> Then:
+    """Record a step's result; returns what its author's code does next.
 
-    A newly recorded step is progress, so earlier losses are forgiven.
+    A newly recorded step is progress, so earlier losses are forgiven. Said twice (the first commit was not heard of), it
+    counts once.
     """
-    recorded = note(
-        held(claim), claim.execution_id, kind="step_recorded", now=now, actor=claim.actor, losses=0,
-        data={"key": key, "occurrence": occurrence, "attempt": claim.attempt, "seconds": round(seconds, 6)},
-    ) or stale(claim)  # fmt: skip
-    if Step.objects.filter(execution=recorded, key=key, occurrence=occurrence).exists():
-        raise Refused(f"step “{key}” is recorded already", code="step_recorded", about=claim.execution_id)
-    if Step.objects.filter(execution=recorded)[MOST_STEPS - 1 :].exists():
-        raise Refused(
-            f"an execution records at most {MOST_STEPS} steps", code="too_many_steps", about=claim.execution_id
+    try:
+        return _step(
+            claim, key=key, occurrence=occurrence, input_hash=input_hash, value=value, seconds=seconds, now=now
         )
+    except IntegrityError:
+        return _recorded_before(claim, key=key, occurrence=occurrence, value=value, now=now)
+
+
+@verb
+def checkpoint(claim: Claim, *, name: str, value: Any, now: datetime) -> Then:
+    """Record the author's own state under a name: every call is kept, a later attempt gets the newest."""
+    told = {"name": name, "attempt": claim.attempt}
+    recorded = note(held(claim), claim.execution_id, kind="checkpoint", now=now, actor=claim.actor, losses=0,
+                    data=told) or stale(claim)  # fmt: skip
+    _bounded(recorded)
+    Step.objects.create(
+        execution=recorded,
+        kind=Step.Kind.CHECKPOINT,
+        key=name,
+        occurrence=recorded.last_seq,
+        attempt=claim.attempt,
+        value=encode(value).decode(),
+        started_at=now,
+        finished_at=now,
+    )
+    return _then(recorded, claim, now=now)
+
+
+@verb
+def diverged(claim: Claim, *, key: str, occurrence: int, recorded: str, met: str, policy: str, now: datetime) -> None:
+    """A recorded key was met again with another input or kind: kept in the history, whatever follows from it."""
+    told = {"key": key, "occurrence": occurrence, "recorded": recorded, "met": met, "policy": policy}
+    note(held(claim), claim.execution_id, kind="step_diverged", now=now, actor=claim.actor, data=told) or stale(claim)
+
+
+@verb
+def _step(
+    claim: Claim, *, key: str, occurrence: int, input_hash: str, value: Any, seconds: float, now: datetime
+) -> Then:
+    told = {"key": key, "occurrence": occurrence, "attempt": claim.attempt, "seconds": round(seconds, 6)}
+    recorded = note(held(claim), claim.execution_id, kind="step_recorded", now=now, actor=claim.actor, losses=0,
+                    data=told) or stale(claim)  # fmt: skip
+    _bounded(recorded)
     Step.objects.create(
         execution=recorded,
         key=key,
@@ -105,34 +132,33 @@ def step(claim: Claim, *, key: str, occurrence: int, input_hash: str, value: Any
         started_at=now - timedelta(seconds=max(seconds, 0.0)),
         finished_at=now,
     )
-    return "stop" if recorded.state == State.CANCELLING else "go"
+    return _then(recorded, claim, now=now)
 
 
 @verb
-def ask(claim: Claim, *, asked: Asked, now: datetime) -> None:
-    """Record a question; the execution waits and holds no slot. One that nobody could answer is refused."""
-    if asked.schema is not None and (wrong := schema_problem(asked.schema)):
-        message = f"The schema of the question “{asked.key}” {wrong}."
-        raise Refused(message, code="bad_question", about=claim.execution_id)
-    told = {"key": asked.key, "prompt": asked.prompt[:500], "kind": asked.kind, "attempt": claim.attempt}
-    waiting = by_claim(
-        claim, State.WAITING, kind="asked", now=now, data=told, reason=asked.prompt[:500],
-        reason_code=Reason.NONE, sources={State.RUNNING}, waiting_for=WaitingFor.ANSWER, worker="", incarnation=0,
-    )  # fmt: skip
-    question = Question.objects.create(
-        execution=waiting,
-        key=asked.key,
-        occurrence=asked.occurrence,
-        attempt=claim.attempt,
-        prompt=asked.prompt,
-        kind=asked.kind,
-        options=[dict(option) for option in asked.options],
-        schema=dict(asked.schema) if asked.schema is not None else None,
-        recommended=asked.recommended,
-        deadline=asked.deadline,
-        default=encode(asked.default).decode() if asked.has_default else None,
-        asked_at=now,
-    )
-    if question.deadline is not None:
-        Timer.objects.create(execution=waiting, question=question, generation=waiting.token, due_at=question.deadline)
-    close_attempt(claim.execution_id, "suspended", now=now)
+def _recorded_before(claim: Claim, *, key: str, occurrence: int, value: Any, now: datetime) -> Then:
+    """The verdict on a step that is in the record already: once more where this attempt recorded it, else a refusal."""
+    execution = held(claim).lean().select_for_update().filter(pk=claim.execution_id).first() or stale(claim)
+    known = Step.objects.get(execution=execution, kind=Step.Kind.STEP, key=key, occurrence=occurrence)
+    if (known.attempt, known.value) != (claim.attempt, encode(value).decode()):
+        raise Refused(f"step “{key}” is recorded already", code="step_recorded", about=claim.execution_id)
+    return _then(execution, claim, now=now)
+
+
+def _then(recorded: Execution, claim: Claim, *, now: datetime) -> Then:
+    """Go on, unless a cancel was asked; a pause that was asked is reached here, and frees the slot."""
+    if recorded.state == State.CANCELLING:
+        return Then.CANCEL
+    if not recorded.pausing:
+        return Then.GO
+    move(held(claim), recorded.pk, State.RESUMING, kind="paused", now=now, actor=claim.actor, sources={State.RUNNING},
+         reason_code=Reason.UNPAUSED, **resumed(now, priority=recorded.priority))  # fmt: skip
+    close_attempt(recorded.pk, "suspended", now=now)
+    return Then.PAUSE
+
+
+def _bounded(recorded: Execution) -> None:
+    """Raise Refused for an execution whose history is as long as a history may be."""
+    if recorded.last_seq > MOST_EVENTS:
+        message = f"an execution records at most {MOST_EVENTS} events (steps, checkpoints, questions …)"
+        raise Refused(message, code="too_many_events", about=recorded.pk)

@@ -176,8 +176,10 @@ class TestAttempt:
         claim = run(make_execution())
         step: dict[str, Any] = {"key": "a", "occurrence": 0, "input_hash": "", "value": 1, "seconds": 0.0}
         transitions.step(claim, **step, now=timezone.now())
+        assert transitions.step(claim, **step, now=timezone.now()) == "go"  # its ack was lost: it counts once
+        assert Step.objects.count() == 1
         with pytest.raises(Refused, match="recorded already"):
-            transitions.step(claim, **step, now=timezone.now())
+            transitions.step(claim, **{**step, "value": 2}, now=timezone.now())
         assert Step.objects.count() == 1
 
     def test_log_lines_are_numbered_over_attempts(self) -> None:
@@ -409,7 +411,7 @@ class TestCancel:
         claim = run(execution)
         transitions.cancel(execution.pk, now=timezone.now(), actor="user:mira")
         then = transitions.step(claim, key="a", occurrence=0, input_hash="", value=1, seconds=0, now=timezone.now())
-        assert then == "stop"
+        assert then == "cancel"
 
     def test_a_draining_worker_has_seen_it_stop(self) -> None:
         execution = make_execution()
