@@ -86,6 +86,13 @@ def free_port() -> int:
 @contextlib.contextmanager
 def postgresql() -> Iterator[str]:
     """A cluster of its own on a loopback port; the URL of an empty database in it."""
+    with cluster() as own:
+        yield own.url
+
+
+@contextlib.contextmanager
+def cluster(*, keeps: bool = False) -> Iterator["Cluster"]:
+    """The same, with hands to stop and start it. `keeps`: what it has committed survives its own end (not a power cut)."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     if not programs:
         raise Missing("PostgreSQL is missing: apt-get install postgresql")
@@ -93,40 +100,77 @@ def postgresql() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="runboard-pg-") as folder:
         if owner:
             shutil.chown(folder, owner)
-        data, port = Path(folder) / "data", free_port()
+        own = Cluster(programs=programs[-1], folder=Path(folder), owner=owner, port=free_port(), keeps=keeps)
         run_to_end(
-            [programs[-1] / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8"],
+            [
+                own.programs / "initdb",
+                "-D",
+                own.data,
+                "-A",
+                "trust",
+                "-U",
+                "postgres",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+            ],
             owner,
         )
-        # Nothing here has to survive a power cut.
+        own.start()
+        try:
+            own.run_sql("CREATE DATABASE runboard", database="postgres")
+            yield own
+        finally:
+            own.stop()
+
+
+@dataclass
+class Cluster:
+    """A PostgreSQL server that is thrown away afterwards."""
+
+    programs: Path
+    folder: Path
+    owner: str | None
+    port: int
+    keeps: bool
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def url(self) -> str:
+        return f"postgres://postgres@127.0.0.1:{self.port}/runboard"
+
+    def start(self, *, listen: str = "127.0.0.1") -> None:
+        """Start the server in this thread, with whose end it dies, and wait until it answers."""
         settings = {
-            "port": port,
-            "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": folder,
+            "port": self.port,
+            "listen_addresses": listen,
+            "unix_socket_directories": self.folder,
             "max_connections": 200,
             "fsync": "off",
-            "synchronous_commit": "off",
+            "synchronous_commit": "on" if self.keeps else "off",
             "full_page_writes": "off",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        server = spawn([programs[-1] / "postgres", "-D", data, *options], user=owner, cwd=folder)
-        try:
-            psql: list[str | Path] = [
-                programs[-1] / "psql",
-                "-X",
-                "-q",
-                "-h",
-                "127.0.0.1",
-                "-p",
-                str(port),
-                "-U",
-                "postgres",
-            ]
-            ready = [*psql, "-c", "CREATE DATABASE runboard"]
-            until(lambda: subprocess.run(ready, capture_output=True).returncode == 0, what="PostgreSQL does not answer")
-            yield f"postgres://postgres@127.0.0.1:{port}/runboard"
-        finally:
-            end(server, by=signal.SIGINT)
+        command: list[str | Path] = [self.programs / "postgres", "-D", self.data, *options]
+        self.server = spawn(command, user=self.owner, cwd=self.folder)
+        until(self._answers, what="PostgreSQL does not answer")
+
+    def stop(self, *, by: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT: fast; SIGQUIT: immediate, as if it had crashed."""
+        end(self.server, by=by)
+
+    def run_sql(self, statement: str, *, database: str = "runboard") -> None:
+        with psycopg.connect(self.url.replace("/runboard", f"/{database}"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(psycopg.OperationalError):
+            self.run_sql("SELECT 1", database="postgres")
+            return True
+        return False
 
 
 def run_to_end(command: Sequence[str | Path], user: str | None) -> None:
