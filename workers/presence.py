@@ -29,6 +29,7 @@ from executions import queries, transitions
 from executions.transitions import Claim
 from workers import runner
 from workers.dispatch import queue_name
+from workers.insist import insist
 from workers.lease import Keeper
 from workers.runner import Runner, Slots
 from workers.runtimes import Runtimes
@@ -132,7 +133,7 @@ class Living:
 
     def _enlist(self) -> None:
         self._served = self.queues or tuple(queries.queue_names())
-        self.incarnation = runner.insist(
+        self.incarnation = insist(
             lambda: transitions.enlist(
                 self.name,
                 host=socket.gethostname(),

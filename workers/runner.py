@@ -10,29 +10,25 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 from django.utils import timezone
 
 from executions import failpoints, queries, transitions
 from executions.states import Reason
-from executions.transitions import Asked, Category, Claim, Refused, Stale
+from executions.transitions import Category, Claim, Refused, Stale
 from tasks.policy import Limits, Security
 from tasks.schema import problems
-from tasks.sdk.protocol import Ask, Diverged, Error, Frame, Hello, Output, Progress, Step
+from workers.insist import insist
 from workers.lease import Hold, Keeper
-from workers.runtimes.base import EnvironmentFailed, EnvironmentUnavailable, Exit, Lines, Memo, Order, Sandbox
-from workers.runtimes.choose import Choice, choose
+from workers.runtimes.base import EnvironmentFailed, EnvironmentUnavailable, Exit, Memo, Order, Sandbox
+from workers.runtimes.choose import choose
+from workers.teller import Teller
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-CARD_EVERY = 0.5  # seconds between two changes of a card's live line
 EXHAUSTED = {
     "memory": "used more memory than its limit",
     "disk": "wrote more than its disk limit",
@@ -88,137 +84,6 @@ class Runner:
     def _reject(self, claim: Claim, reason: Reason, kind: str, message: str, **more: Any) -> None:
         error = {"type": kind, "message": message, **more}
         insist(lambda: transitions.reject(claim, reason_code=reason, error=error, now=timezone.now()))
-
-
-class Teller:
-    """Tells the door what one sandbox says, and keeps what only counts at the end: the output, or the error."""
-
-    def __init__(self, claim: Claim) -> None:
-        self.claim = claim
-        self.output: Output | None = None
-        self.error: dict[str, Any] | None = None
-        self.is_suspended = self.is_stopped = False
-        self._card = Card(claim)
-
-    def listen(self, sandbox: Sandbox, choice: Choice) -> None:
-        """Every frame until the sandbox ends, hands its execution over to a person, or says what the door refuses."""
-        try:
-            for frame in sandbox.frames():
-                self._tell(frame, sandbox, choice)
-                if self.is_suspended:
-                    sandbox.end()
-                    return
-            self.flush(last=True)
-        except Stale:
-            self.is_stopped = True  # a cancel came first, or the claim is lost: the end will tell which
-            sandbox.end()
-        except Refused as refused:
-            self.error = self.error or {"type": "Refused", "message": refused.message, "code": refused.code}
-            sandbox.end()
-
-    def flush(self, *, last: bool = False) -> None:
-        """Show on the card what was kept back so as not to change it more than twice a second."""
-        self._card.flush(last=last)
-
-    def _tell(self, frame: Frame, sandbox: Sandbox, choice: Choice) -> None:
-        now, claim = timezone.now(), self.claim
-        match frame:
-            case Hello():
-                failpoints.reach("after_hello")
-                insist(
-                    lambda: transitions.start(
-                        claim,
-                        sandbox=sandbox.id,
-                        method=sandbox.method,
-                        driver=sandbox.driver,
-                        choice=choice.why,
-                        now=now,
-                    )
-                )
-            case Lines():
-                self._card.log(frame)
-            case Progress():
-                self._card.progress(frame)
-            case Step():
-                then = insist(
-                    lambda: transitions.step(
-                        claim,
-                        key=frame.key,
-                        occurrence=frame.occurrence,
-                        input_hash=frame.input_hash,
-                        value=frame.value,
-                        seconds=frame.seconds,
-                        now=now,
-                    )
-                )
-                self.is_stopped = self.is_stopped or then == "stop"
-                sandbox.ack(frame.key, frame.occurrence, then=then, why="" if then == "go" else "cancelled")
-            case Diverged():
-                self.error = self.error or _diverged(frame)
-                sandbox.ack(frame.key, frame.occurrence, then="stop", why="diverged")
-            case Ask():
-                self.flush(last=True)
-                insist(lambda: transitions.ask(claim, asked=_asked(frame), now=now))
-                self.is_suspended = True
-            case Output():
-                self.output = self.output or frame
-            case Error():
-                self.error = self.error or {
-                    "type": frame.type,
-                    "message": frame.message,
-                    "stack": frame.stack,
-                    "retryable": frame.retryable,
-                }
-
-
-class Card:
-    """What a run shows on its card: written at most twice a second, the newest last. Thread-safe: the keeper flushes too."""
-
-    def __init__(self, claim: Claim) -> None:
-        self._claim = claim
-        self._lock = threading.Lock()
-        self._told = 0.0
-        self._progress: Progress | None = None
-        self._message: str | None = None
-
-    def log(self, batch: Lines) -> None:
-        """Store lines now; the last of them reaches the card when it may change again."""
-        rows = [(line.at, line.stream, line.level, line.text) for line in batch.lines]
-        with self._lock:
-            message = next((line.text for line in reversed(batch.lines) if line.text.strip()), None)
-            shows = message is not None and self._progress is None and self._may_tell()
-            insist(
-                lambda: transitions.log(self._claim, lines=rows, message=message if shows else None, now=timezone.now())
-            )
-            self._message = None if shows else message or self._message
-            self._flush()  # progress that waits is told with the line: lines alone would never let it through
-
-    def progress(self, frame: Progress) -> None:
-        with self._lock:
-            self._progress, self._message = frame, None
-            self._flush()
-
-    def flush(self, *, last: bool = False) -> None:
-        with self._lock:
-            self._flush(last=last)
-
-    def _flush(self, *, last: bool = False) -> None:
-        if (self._progress is None and self._message is None) or not (self._may_tell() or last):
-            return
-        said = self._progress or Progress(0.0)
-        fraction, line = said.fraction if self._progress else None, self._message or ""
-        insist(
-            lambda: transitions.progress(
-                self._claim, fraction=fraction, message=said.message, line=line, now=timezone.now()
-            )
-        )
-        self._progress = self._message = None
-
-    def _may_tell(self) -> bool:
-        if time.monotonic() - self._told < CARD_EVERY:
-            return False
-        self._told = time.monotonic()
-        return True
 
 
 def conclude(
@@ -299,43 +164,6 @@ def order_of(work: queries.Work) -> Order:
         security=Security.read(work.security),
         environment_variables=work.environment_variables,
     )
-
-
-def insist(say: Callable[[], T]) -> T:
-    """Say it until the database has heard: a connection that broke is replaced. What the door refuses is not repeated."""
-    for wait in (0.05, 0.2, 0.5, 1, 2, 2, 5, 5, 10, 10, 10, 10):
-        try:
-            return say()
-        except (InterfaceError, DatabaseError) as error:
-            if connection.in_atomic_block:
-                raise
-            logger.warning("the database did not answer, trying again: %s", error)
-            connection.close()
-            time.sleep(wait)
-    return say()
-
-
-def _asked(frame: Ask) -> Asked:
-    return Asked(
-        key=frame.key,
-        occurrence=frame.occurrence,
-        prompt=frame.prompt,
-        kind=frame.kind,
-        options=frame.options,
-        schema=frame.schema,
-        recommended=frame.recommended,
-        deadline=datetime.fromtimestamp(frame.deadline, UTC) if frame.deadline is not None else None,
-        default=frame.default,
-        has_default=frame.has_default,
-    )
-
-
-def _diverged(frame: Diverged) -> dict[str, Any]:
-    message = (
-        f"“{frame.key}” was recorded as {frame.recorded} and is now {frame.met}: "
-        "the code changed its mind between attempts, so what was recorded cannot be used."
-    )
-    return {"type": "StepDiverged", "message": message}
 
 
 class Slots:

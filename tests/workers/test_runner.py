@@ -15,7 +15,8 @@ from executions.models import Attempt, Execution, LogChunk, Question, Step
 from tasks.sdk.protocol import Ask, Diverged, Error, Frame, Hello, Output, Progress
 from tasks.sdk.protocol import Step as StepFrame
 from tests.make import claim_for, make_execution, make_task
-from workers import runner
+from workers import teller
+from workers.insist import insist
 from workers.lease import Keeper
 from workers.runner import Runner, Slots
 from workers.runtimes import EnvironmentFailed, EnvironmentUnavailable, Exit, Line, Lines, Order, Sandbox
@@ -111,9 +112,9 @@ def test_progress_reaches_the_card_between_lines(monkeypatch: pytest.MonkeyPatch
 
     class Talkative(Scripted):
         def frames(self) -> Iterator[Frame]:
-            monkeypatch.setattr(runner, "CARD_EVERY", float("inf"))
+            monkeypatch.setattr(teller, "CARD_EVERY", float("inf"))
             yield from (Hello("python"), Lines((line("one"),)), Progress(0.5, "half"))
-            monkeypatch.setattr(runner, "CARD_EVERY", 0.0)
+            monkeypatch.setattr(teller, "CARD_EVERY", 0.0)
             yield Lines((line("two"),))
             seen.append(Execution.objects.values_list("progress", "message").get())
 
@@ -268,7 +269,7 @@ def test_slots_are_never_exceeded_and_take_until_nothing_is_due() -> None:
 def test_insisting_outlives_a_broken_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     from django.db import OperationalError
 
-    monkeypatch.setattr("workers.runner.time.sleep", lambda _: None)
+    monkeypatch.setattr("workers.insist.time.sleep", lambda _: None)
     answers = iter([OperationalError("gone"), OperationalError("still gone"), None])
 
     def say() -> str:
@@ -276,7 +277,7 @@ def test_insisting_outlives_a_broken_connection(monkeypatch: pytest.MonkeyPatch)
             raise answer
         return "heard"
 
-    assert runner.insist(say) == "heard"
+    assert insist(say) == "heard"
 
 
 def test_a_cancel_that_a_step_hears_first_is_confirmed_all_the_same() -> None:
