@@ -151,8 +151,9 @@ def _then(recorded: Execution, claim: Claim, *, now: datetime) -> Then:
         return Then.CANCEL
     if not recorded.pausing:
         return Then.GO
-    move(held(claim), recorded.pk, State.RESUMING, kind="paused", now=now, actor=claim.actor, sources={State.RUNNING},
-         reason_code=Reason.UNPAUSED, **resumed(now, priority=recorded.priority))  # fmt: skip
+    move(held(claim), recorded.pk, State.PAUSED, kind="paused", now=now, actor=claim.actor, sources={State.RUNNING},
+         reason_code=Reason.UNPAUSED, paused_from=State.RESUMING,
+         **resumed(now, priority=recorded.priority))  # fmt: skip
     close_attempt(recorded.pk, "suspended", now=now)
     return Then.PAUSE
 
