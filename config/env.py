@@ -10,11 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from workers.supervisor import House
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRATCH_MARK = "made-to-be-broken"  # a file in RUNBOARD_HOME
+SHORTEST_KEY = 32  # characters of a key that seals histories
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel takes 107, and Redis makes names beside it
 
 _env = environ.Env()
@@ -51,6 +53,7 @@ REDIS_IS_OURS = not _env.str("REDIS_URL", default="")
 REDIS_SOCKET = _redis_socket(HOME)
 REDIS_URL = _env.str("REDIS_URL", default="") or f"unix://{REDIS_SOCKET}"
 ACTIONS = _env.list("RUNBOARD_ACTIONS", default=[])
+RETENTION = timedelta(days=_env.float("RUNBOARD_RETENTION_DAYS", default=90.0))
 ADMIN_PASSWORD = _env.str("RUNBOARD_ADMIN_PASSWORD", default="")
 LEASE = timedelta(seconds=_env.float("RUNBOARD_LEASE_SECONDS", default=60.0))
 SWEEP = timedelta(seconds=_env.float("RUNBOARD_SWEEP_SECONDS", default=2.0))
@@ -88,6 +91,16 @@ def house() -> House:
 def secret_key() -> str:
     """SECRET_KEY, or one made at the first run and kept in RUNBOARD_HOME where only its owner reads it."""
     return _env.str("SECRET_KEY", default="") or kept_secret(HOME / "secret-key", secrets.token_urlsafe(50))
+
+
+def secret_keys() -> tuple[str, ...]:
+    """RUNBOARD_SECRET_KEYS, the newest first, or one made at the first run: they seal histories, and are in no database."""
+    path = HOME / "secret-keys"
+    said = _env.str("RUNBOARD_SECRET_KEYS", default="") or kept_secret(path, secrets.token_urlsafe(48))
+    keys = tuple(key.strip() for key in said.split(",") if key.strip())
+    if not keys or any(len(key) < SHORTEST_KEY for key in keys):
+        raise ImproperlyConfigured(f"Each of RUNBOARD_SECRET_KEYS must have at least {SHORTEST_KEY} characters.")
+    return keys
 
 
 def kept_secret(path: Path, fresh: str) -> str:

@@ -12,5 +12,5 @@ class ExecutionsConfig(AppConfig):
     def ready(self) -> None:
         from executions.realtime import push  # it needs the models, which exist only now
 
-        append_only.keep("executions_event", "executions_logchunk")
+        append_only.keep("executions_event", "executions_logchunk", "executions_anchor", "executions_tombstone")
         push.listen()

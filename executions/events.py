@@ -8,7 +8,7 @@ is prompt by it and right without it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -18,10 +18,13 @@ from uuid import UUID
 from django.db import transaction
 from django.dispatch import Signal
 
-from executions.models import Event, Execution
+from executions import seals
+from executions.models import Event, EventRow, Execution, standing_of
 from tasks.sdk.canonical import encode
 
 logger = logging.getLogger(__name__)
+
+DIGESTED = ("input", "output", "error")
 
 committed = Signal()  # sender: str, change: Change
 
@@ -48,18 +51,37 @@ def record(
     reason: str = "",
     data: Mapping[str, Any] | None = None,
 ) -> Event:
-    """Add the event whose number `execution.last_seq` was raised for, and announce it after commit."""
-    event = Event.objects.create(
-        execution=execution,
-        seq=execution.last_seq,
-        kind=kind,
-        at=now,
-        actor=actor,
-        reason=reason[:500],
-        data=encode(dict(data or {})).decode(),
-    )
+    """Add the event whose number `execution.last_seq` was raised for, sealed, and announce it after commit."""
+    event = _sealed(execution, kind, now=now, actor=actor, reason=reason, data=data)
+    event.save(force_insert=True)
     announce(execution, kind=kind)
     return event
+
+
+def record_all(
+    executions: Sequence[Execution],
+    kind: str,
+    *,
+    now: datetime,
+    actor: str,
+    data: Callable[[Execution], Mapping[str, Any]] | None = None,
+) -> None:
+    """The same for several executions that moved together, in one statement; `data` says what each event tells."""
+    Event.objects.bulk_create(
+        _sealed(one, kind, now=now, actor=actor, reason="", data=data(one) if data else None) for one in executions
+    )
+    for execution in executions:
+        announce(execution, kind=kind)
+
+
+def with_digests(data: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What an event tells, with the digest of each large text of the row that changes with it (None: there is none now)."""
+    digests = {
+        f"{name}_digest": None if changes[name] is None else seals.digest(changes[name])
+        for name in DIGESTED
+        if name in changes
+    }
+    return {**(data or {}), **digests}
 
 
 def announce(execution: Execution, *, kind: str) -> None:
@@ -74,6 +96,45 @@ def announce(execution: Execution, *, kind: str) -> None:
         last_line=execution.last_line,
     )
     transaction.on_commit(partial(_send, change), robust=True)
+
+
+def _sealed(
+    execution: Execution, kind: str, *, now: datetime, actor: str, reason: str, data: Mapping[str, Any] | None
+) -> Event:
+    """The event, not yet written, with its seal over the event before it."""
+    told = EventRow(
+        execution_id=execution.pk,
+        seq=execution.last_seq,
+        kind=kind,
+        at=now,
+        standing=standing_of(execution),
+        actor=actor,
+        reason=reason[:500],
+        data=encode(dict(data or {})).decode(),
+        hash="",
+    )
+    return Event(
+        execution=execution,
+        seq=told.seq,
+        kind=told.kind,
+        at=told.at,
+        standing=told.standing,
+        actor=told.actor,
+        reason=told.reason,
+        data=told.data,
+        hash=seals.seal(*told.sealed_parts(_head(execution))),
+    )
+
+
+def _head(execution: Execution) -> str:
+    """The seal of the event before: it came with the row (`head`), unless somebody else's commit was waited for meanwhile:
+    then PostgreSQL's statement has seen their row, and not yet their event."""
+    if execution.last_seq == 1:
+        return ""
+    head: str | None = vars(execution)["head"]
+    if head is not None:
+        return head
+    return Event.objects.values_list("hash", flat=True).get(execution=execution, seq=execution.last_seq - 1)
 
 
 def _send(change: Change) -> None:

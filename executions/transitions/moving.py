@@ -94,9 +94,28 @@ def move(
     })  # fmt: skip
     if moved is None:
         return None
-    events.record(moved, kind, now=now, actor=actor, reason=reason, data=data)
+    events.record(moved, kind, now=now, actor=actor, reason=reason, data=events.with_digests(data, changes))
     if moved.state == State.PAUSED and target != State.PAUSED:
         return note(Execution.objects.all(), pk, kind="paused", now=now, actor=actor)
+    return moved
+
+
+def move_all(
+    rows: QuerySet[Execution],
+    target: State,
+    *,
+    kind: str,
+    now: datetime,
+    actor: str,
+    data: Callable[[Execution], Mapping[str, Any]] | None = None,
+    **changes: Any,
+) -> list[Execution]:
+    """Move every row that may be moved to a held `target`, each with its event, in two statements; those that were moved."""
+    changes = {"waiting_for": "", "reason_code": Reason.NONE, **_pausing(target), **changes}
+    changes |= {"state": target, "state_at": _entered(target, now), "last_seq": F("last_seq") + 1}
+    found = rows.filter(state__in=MOVES[target])
+    moved = update_returning(found, touched(**changes), fields=MOVED, head=HEAD)
+    events.record_all(moved, kind, now=now, actor=actor, data=data)
     return moved
 
 

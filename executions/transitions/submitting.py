@@ -137,7 +137,8 @@ def bear(executions: Sequence[Execution], *, now: datetime, actor: str, **data: 
     if clocks := [timer for execution in executions for timer in _clocks(execution, now=now)]:
         Timer.objects.bulk_create(clocks)
     for execution in executions:
-        events.record(execution, "submitted", now=now, actor=actor, data={**_told(execution), **data})
+        told = events.with_digests({**_told(execution), **data}, {"input": execution.input})
+        events.record(execution, "submitted", now=now, actor=actor, data=told)
 
 
 def _clocks(execution: Execution, *, now: datetime) -> list[Timer]:
@@ -214,6 +215,7 @@ def _launched(late: planning.NotPlanned) -> Execution:
 
 def _told(execution: Execution) -> dict[str, Any]:
     return {
+        "number": execution.number,
         "task": execution.task.slug,
         "version": execution.task_version.number,
         "queue": execution.queue,
