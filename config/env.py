@@ -58,6 +58,7 @@ ADMIN_PASSWORD = _env.str("RUNBOARD_ADMIN_PASSWORD", default="")
 LEASE = timedelta(seconds=_env.float("RUNBOARD_LEASE_SECONDS", default=60.0))
 SWEEP = timedelta(seconds=_env.float("RUNBOARD_SWEEP_SECONDS", default=2.0))
 DRAIN_TIMEOUT = _env.float("RUNBOARD_DRAIN_SECONDS", default=30.0)
+SLOTS = _env.int("RUNBOARD_SLOTS", default=4)
 HOUSE_DRAIN_TIMEOUT = _env.float("RUNBOARD_DRAIN_SECONDS", default=2.0)  # Ctrl-C in a terminal is impatient
 
 
@@ -85,6 +86,7 @@ def house() -> House:
         redis_socket=REDIS_SOCKET if REDIS_IS_OURS else None,
         lease=LEASE.total_seconds(),
         drain=HOUSE_DRAIN_TIMEOUT,
+        slots=SLOTS,
     )
 
 

@@ -26,7 +26,7 @@ from executions.models import (
     clock,
     read_clock,
 )
-from executions.states import CLAIMABLE, HELD, PHASES
+from executions.states import CLAIMABLE, HELD, LIVE, PHASES
 from tasks.models import Plan, Queue
 
 MOST_COUNTED = 1000
@@ -93,6 +93,11 @@ def brief(pk: UUID) -> dict[str, Any]:
     names = ("state", "attempt", "finished_at", "output", "error")
     row = Execution.objects.annotate(recorded=Count("steps")).values(*names, "recorded").get(pk=pk)
     return dict(row)
+
+
+def unfinished_of(slug: str) -> int:
+    """How many executions of a task have not ended."""
+    return Execution.objects.filter(task__slug=slug, state__in=LIVE).count()
 
 
 def holding(claims: Iterable[Claim]) -> dict[UUID, str]:

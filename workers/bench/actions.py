@@ -1,4 +1,4 @@
-"""The registered action that the bench submits: its first line tells the time."""
+"""The registered actions that the bench submits."""
 
 from __future__ import annotations
 
@@ -11,3 +11,17 @@ import runboard
 def stamp() -> float:
     """Unix time of the author's first line."""
     return time.time()
+
+
+@runboard.task(name="bench.nothing")
+def nothing() -> None:
+    """Does nothing: what is left is what it costs to run something."""
+
+
+@runboard.task(name="bench.steps")
+def steps(count: int) -> float:
+    """Seconds that `count` recorded steps took, each of which does nothing."""
+    began = time.monotonic()
+    for number in range(count):
+        runboard.step(f"step-{number}", int)
+    return time.monotonic() - began

@@ -43,7 +43,7 @@ def _start_latency(task: Task) -> list[float]:
     samples = []
     for _ in range(WARM_UP + SAMPLES):
         began = time.time()
-        done = _until_final(launch(task))
+        done = until_final(launch(task))
         samples.append((float(json.loads(done["output"])) - began) * 1000)
     return samples[WARM_UP:]
 
@@ -53,7 +53,7 @@ def _end_to_end(task: Task) -> list[float]:
     samples = []
     for _ in range(WARM_UP + SANDBOXED):
         began = timezone.now()
-        done = _until_final(launch(task))
+        done = until_final(launch(task))
         samples.append((done["finished_at"] - began).total_seconds() * 1000)
     return samples[WARM_UP:]
 
@@ -67,7 +67,7 @@ def _recovery() -> float:
     os.kill(_worker(), signal.SIGKILL)
     _until(lambda: queries.brief(pk)["attempt"] == 2 and queries.brief(pk)["state"] == "running")  # noqa: PLR2004
     took = time.monotonic() - began
-    _until_final(pk)
+    until_final(pk)
     return took
 
 
@@ -84,7 +84,7 @@ def launch(task: Task, **input: Any) -> UUID:
     return transitions.submit(task, input=input, now=timezone.now(), actor="bench").execution.pk
 
 
-def _until_final(pk: UUID) -> dict[str, Any]:
+def until_final(pk: UUID) -> dict[str, Any]:
     _until(lambda: queries.brief(pk)["finished_at"] is not None, every=0.01)
     done = queries.brief(pk)
     if done["state"] != "completed":

@@ -84,14 +84,15 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[str]:
-    """A cluster of its own on a loopback port; the URL of an empty database in it."""
-    with cluster() as own:
+def postgresql(*, durable: bool = False) -> Iterator[str]:
+    """A cluster of its own on a loopback port; the URL of an empty database in it. `durable`: with PostgreSQL's own defaults,
+    so that a figure is what a user would get."""
+    with cluster(durable=durable) as own:
         yield own.url
 
 
 @contextlib.contextmanager
-def cluster(*, keeps: bool = False) -> Iterator["Cluster"]:
+def cluster(*, keeps: bool = False, durable: bool = False) -> Iterator["Cluster"]:
     """The same, with hands to stop and start it. `keeps`: what it has committed survives its own end (not a power cut)."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     if not programs:
@@ -100,7 +101,9 @@ def cluster(*, keeps: bool = False) -> Iterator["Cluster"]:
     with tempfile.TemporaryDirectory(prefix="runboard-pg-") as folder:
         if owner:
             shutil.chown(folder, owner)
-        own = Cluster(programs=programs[-1], folder=Path(folder), owner=owner, port=free_port(), keeps=keeps)
+        own = Cluster(
+            programs=programs[-1], folder=Path(folder), owner=owner, port=free_port(), keeps=keeps, durable=durable
+        )
         run_to_end(
             [
                 own.programs / "initdb",
@@ -133,6 +136,7 @@ class Cluster:
     owner: str | None
     port: int
     keeps: bool
+    durable: bool
 
     @property
     def data(self) -> Path:
@@ -149,10 +153,10 @@ class Cluster:
             "listen_addresses": listen,
             "unix_socket_directories": self.folder,
             "max_connections": 200,
-            "fsync": "off",
-            "synchronous_commit": "on" if self.keeps else "off",
-            "full_page_writes": "off",
         }
+        if not self.durable:
+            commits = "on" if self.keeps else "off"
+            settings |= {"fsync": "off", "synchronous_commit": commits, "full_page_writes": "off"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command: list[str | Path] = [self.programs / "postgres", "-D", self.data, *options]
         self.server = spawn(command, user=self.owner, cwd=self.folder)

@@ -46,6 +46,7 @@ class House:
     redis_socket: Path | None  # where ours listens; None: REDIS_URL names another, and none is started
     lease: float  # seconds
     drain: float  # seconds for what is running when the house is told to stop; told twice, it gives none
+    slots: int = 4  # of its worker
 
 
 def main(house: House) -> int:
@@ -119,7 +120,8 @@ class Supervisor:
             return False
         await self._redis_answers()
         await self._board_answers()
-        self._keep(self._program("worker", "worker", "--name", "worker-1", pulse=self.pulse, mute=WORKER_SAYS_ALWAYS))
+        worker = ("worker", "--name", "worker-1", "--slots", str(self.house.slots))
+        self._keep(self._program("worker", *worker, pulse=self.pulse, mute=WORKER_SAYS_ALWAYS))
         self._keep(self._program("scheduler", "scheduler", pulse=self.pulse, kill_after=SCHEDULER_PATIENCE))
         password = (self.house.home / "admin-password").read_text().strip()
         self.terminal.print(f"READY {self.url}  user admin  password {password}")

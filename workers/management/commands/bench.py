@@ -17,6 +17,7 @@ from workers.bench.idle import idle
 from workers.bench.scratch import House, postgresql, start_house
 
 WHAT = ("engine", "executor", "board")
+INSIDE = (*WHAT, "throughput")
 SETTLED = 10.0  # seconds a house is left alone before it counts as idle
 
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("what", choices=WHAT)
+        parser.add_argument("what", choices=INSIDE, metavar="|".join(WHAT))
         parser.add_argument("--json", action="store_true", help="JSON lines alone, no table")
         parser.add_argument(
             "--inside", action="store_true", help="measure in this very house (what the bench runs for itself)"
@@ -49,7 +50,9 @@ def measured(what: str) -> Iterator[Figure]:
     """On DATABASE_URL's server alone where it is set, else on SQLite and on a private PostgreSQL."""
     with ExitStack() as stack:
         urls = (
-            [os.environ["DATABASE_URL"]] if os.environ.get("DATABASE_URL") else ["", stack.enter_context(postgresql())]
+            [os.environ["DATABASE_URL"]]
+            if os.environ.get("DATABASE_URL")
+            else ["", stack.enter_context(postgresql(durable=True))]
         )
         for url in urls if what != "executor" else urls[:1]:  # sandboxes know no database
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="runboard-bench-"))
@@ -59,9 +62,17 @@ def measured(what: str) -> Iterator[Figure]:
 def in_scratch(what: str, home: Path, *, database: str, url: str) -> Iterator[Figure]:
     more = {"RUNBOARD_ACTIONS": "workers.bench.actions", **({"DATABASE_URL": url} if url else {})}
     with standing(home, more) as first:
-        if what != "engine":
+        if what in ("executor", "board"):
             yield from by_child(first, what)
             return
+    if what == "engine":
+        yield from settled(home, more, database)
+    with standing(home, {**more, "RUNBOARD_SLOTS": "2"}) as two_slots:
+        yield from by_child(two_slots, "throughput")
+
+
+def settled(home: Path, more: dict[str, str], database: str) -> Iterator[Figure]:
+    """What a house that was started before takes, and how quickly it answers."""
     with standing(home, more) as second:
         yield Figure("start, second", database, "s", value=round(second.ready_after, 2), limit="≤ 2")
         yield from costs(second, database=database)
@@ -98,8 +109,10 @@ def by_child(running: House, what: str) -> Iterator[Figure]:
 
 
 def inside(what: str) -> Iterator[Figure]:
-    from workers.bench import board, engine, executor
+    from workers.bench import board, engine, executor, throughput
 
+    if what == "throughput":
+        return throughput.figures()
     if what == "board":
         return board.figures(json.loads((settings.HOME / "status.json").read_text())["url"])
     return engine.figures() if what == "engine" else executor.figures()

@@ -1,0 +1,67 @@
+"""How much a house gets done: executions and steps a second, as ratios to raw Celery on the same Redis in the same run."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Iterator
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from executions import queries, transitions
+from tasks.models import Task
+from workers.bench import yardstick
+from workers.bench.engine import launch, make_task, until_final
+from workers.bench.figure import Figure, spread
+
+BURST = 2000
+WARM_UP = 200
+ROUNDS = 3
+STEPS = 100
+STEP_RUNS = 10
+PATIENCE = 180.0
+
+
+def figures() -> Iterator[Figure]:
+    """L2 and L12 of this house, whose worker has two slots."""
+    database = connection.vendor
+    nothing = make_task("bench-nothing", kind="action", handler="bench.nothing")
+    steps = make_task("bench-steps", kind="action", handler="bench.steps")
+    _burst(nothing, WARM_UP)
+    rates, peers = [], []
+    for _ in range(ROUNDS):
+        peers.append(yardstick.per_second(settings.CELERY_BROKER_URL, count=BURST))
+        rates.append(_burst(nothing, BURST))
+    rate, peer = statistics.median(rates), statistics.median(peers)
+    yield Figure("L2 raw Celery", database, "executions/s", n=BURST, value=round(peer))
+    yield Figure("L2", database, "executions/s", n=BURST, value=round(rate), limit="")
+    yield Figure(
+        "L2 ratio to raw Celery", database, "", n=ROUNDS, value=round(rate / peer, 3), limit="≥ 0.31 (SQLite ≥ 0.25)"
+    )
+    yield spread("L12", database, [_step_cost(steps) for _ in range(STEP_RUNS)], unit="ms", limit="≤ 3")
+
+
+def _burst(task: Task, count: int) -> float:
+    """Executions a second, from the first that is submitted to the last that is recorded as completed."""
+    began = time.monotonic()
+    last: UUID | None = None
+    for _ in range(count):
+        last = launch(task)
+    limit = time.monotonic() + PATIENCE
+    while left := queries.unfinished_of(task.slug):
+        if time.monotonic() > limit:
+            raise TimeoutError(f"{left} of {count} did not end")
+        time.sleep(0.01)
+    took = time.monotonic() - began
+    assert last is not None
+    return count / took
+
+
+def _step_cost(task: Task) -> float:
+    """Milliseconds a step, as its author waits for it."""
+    pk = transitions.submit(task, input={"count": STEPS}, now=timezone.now(), actor="bench").execution.pk
+    return float(json.loads(until_final(pk)["output"])) * 1000 / STEPS
