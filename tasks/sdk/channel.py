@@ -15,6 +15,7 @@ from .errors import Cancelled, Misuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 LONGEST_FRAME = 1024 * 1024
@@ -70,6 +71,16 @@ class Channel:
         self._due = not self.watched
         if not self._writing:
             self._obey()
+
+    def between_frames(self, act: Callable[[], object]) -> bool:
+        """Does `act`, which may raise, while no frame is under way; False where one is."""
+        if not self._lock.acquire(False):
+            return False
+        try:
+            act()
+        finally:
+            self._lock.release()
+        return True
 
     def leave(self, code: int) -> NoReturn:
         """Ends the process at once: no further line of the author's code runs."""

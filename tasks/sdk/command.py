@@ -18,6 +18,10 @@ USAGE = """usage: runboard VERB …
   step KEY -- COMMAND …       run a command once in the life of the execution; prints what it printed
   ask [--key K] [--recommended V] [--deadline SECONDS] [--default V] PROMPT [OPTION …]     prints the answer
   approve [--key K] PROMPT    asks for a yes or a no; the exit code is 0 or 1
+  sleep [--key K] SECONDS | --until MOMENT
+  run [--key K] [--title T] [--queue Q] [--priority P] TASK [JSON]      runs a child execution; prints its output
+  wait-for-signal [--key K] [--timeout SECONDS] NAME                    prints what came with it
+  checkpoint NAME [JSON]      records your state; without JSON prints the newest
   progress FRACTION [MESSAGE]
   log [--level LEVEL] TEXT    debug, info, warning or error
   input [MEMBER]              the input as JSON, or one member of it
@@ -43,7 +47,8 @@ def main() -> None:
 
 def _verb(words: list[str]) -> Callable[[list[str]], int]:
     verbs = {"step": _step, "ask": _ask, "approve": _approve, "progress": _progress, "log": _log, "input": _input}
-    verbs["output"] = _output
+    verbs |= {"output": _output, "sleep": _sleep, "run": _run_child, "checkpoint": _checkpoint}
+    verbs["wait-for-signal"] = _wait_for_signal
     if not words or words[0] not in verbs:
         raise Usage(f"there is no verb “{' '.join(words)}”")
     return verbs[words[0]]
@@ -84,6 +89,38 @@ def _approve(words: list[str]) -> int:
     return 0 if _say("ask", prompt=words[0], kind="approve", **said) is True else 1
 
 
+def _sleep(words: list[str]) -> int:
+    said, words = _options(words, {"key", "until"})
+    if len(words) != (0 if "until" in said else 1):
+        raise Usage("sleep wants seconds, or --until a moment")
+    _say("sleep", **said, **({"seconds": _seconds(words[0])} if words else {}))
+    return 0
+
+
+def _run_child(words: list[str]) -> int:
+    said, words = _options(words, {"key", "title", "queue", "priority"})
+    if len(words) not in (1, 2):
+        raise Usage("run wants a task, and its input as JSON")
+    return _print(_say("run", task=words[0], input=_json(words[1]) if words[1:] else None, **said))
+
+
+def _checkpoint(words: list[str]) -> int:
+    if len(words) not in (1, 2):
+        raise Usage("checkpoint wants a name, and JSON to record")
+    value = _say("checkpoint", name=words[0], data=[_json(word) for word in words[1:]])
+    return 0 if words[1:] else _print(value)
+
+
+def _wait_for_signal(words: list[str]) -> int:
+    said, words = _options(words, {"key", "timeout"})
+    more, rest = _options(words[1:], {"key", "timeout"})
+    said |= more
+    if not words or rest:
+        raise Usage("wait-for-signal wants one name")
+    said["timeout"] = _seconds(said["timeout"]) if "timeout" in said else None
+    return _print(_say("signal", name=words[0], **said))
+
+
 def _progress(words: list[str]) -> int:
     if not words:
         raise Usage("progress wants a fraction from 0 to 1")
@@ -113,7 +150,7 @@ def _input(words: list[str]) -> int:
 def _output(words: list[str]) -> int:
     if len(words) != 1:
         raise Usage("output wants one JSON value")
-    _say("output", value=decode(words[0].encode(errors="surrogateescape")))
+    _say("output", value=_json(words[0]))
     return 0
 
 
@@ -157,6 +194,10 @@ def _options(words: list[str], known: set[str]) -> tuple[dict[str, Any], list[st
             raise Usage(f"--{name} is not known here, or lacks its value")
         said[name], words = words[1], words[2:]
     return said, words
+
+
+def _json(word: str) -> Any:
+    return decode(word.encode(errors="surrogateescape"))
 
 
 def _seconds(word: str) -> float:

@@ -14,6 +14,7 @@ from .errors import Cancelled, Misuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
     from typing import Any, NoReturn, Protocol
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         def send(self, frame: dict[str, Any]) -> None: ...
         def tell(self, frame: dict[str, Any]) -> dict[str, Any]: ...
         def is_cancelled(self) -> bool: ...
+        def between_frames(self, act: Callable[[], object]) -> bool: ...
         def leave(self, code: int) -> NoReturn: ...
 
 
@@ -34,7 +36,8 @@ class Run:
 
     def __init__(self, line: Line, start: dict[str, Any], *, input: Any, memo: list[dict[str, Any]]) -> None:
         self.line, self.start, self.input = line, start, input
-        self.memo = {(entry["key"], entry["occurrence"]): entry for entry in memo}
+        self.memo = {(entry["key"], entry["occurrence"]): entry for entry in memo if entry["kind"] != "checkpoint"}
+        self.checkpoints = {entry["key"]: entry["value"] for entry in memo if entry["kind"] == "checkpoint"}
         self.said_output = False
         self._times: dict[str, int] = {}
         self._active: set[str] = set()
@@ -42,8 +45,7 @@ class Run:
 
     def next(self, key: str) -> int:
         """The occurrence that a use of this key is now, from 0. A use that fails takes none, so it may be tried again."""
-        if not isinstance(key, str) or not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
-            raise Misuse(f"a key is text of 1 to {LONGEST_KEY} printable characters, not {key!r:.80}")
+        check_key(key)
         return self._times.get(key, 0)
 
     def used(self, key: str) -> None:
@@ -58,21 +60,44 @@ class Run:
             self._times[f"\0{verb}"] = number
         return f"{verb}-{number}"
 
-    def known(self, key: str, occurrence: int, *, kind: str, input_hash: str = "") -> dict[str, Any] | None:
-        """What an earlier attempt recorded here. Another kind or input is told to the house, which says go or stop."""
+    def known(
+        self, key: str, occurrence: int, *, kind: str, input_hash: str = "", policy: str = "fail"
+    ) -> dict[str, Any] | None:
+        """What an earlier attempt recorded here. Another kind or input is told to the house, which says go or stop.
+
+        `policy` is what the author wants then: fail, or use the record, which only a record of the same kind can be.
+        """
         entry = self.memo.get((key, occurrence))
         if entry is None:
             return None
         recorded, met = f"{entry['kind']}:{entry['input_hash']}", f"{kind}:{input_hash}"
         if recorded != met:
-            self._obey({"t": "diverged", "key": key, "occurrence": occurrence, "recorded": recorded, "met": met})
+            policy = policy if entry["kind"] == kind else "fail"
+            frame = {"t": "diverged", "key": key, "occurrence": occurrence, "recorded": recorded, "met": met}
+            self._obey(frame | {"policy": policy})
         self.used(key)
         return entry
 
-    def record(self, frame: dict[str, Any]) -> None:
-        """Tells the house what a key came to, and returns once that is committed."""
-        self._obey(frame)
+    def record(self, frame: dict[str, Any]) -> dict[str, Any]:
+        """Tells the house what a key came to, and returns its ack once that is committed."""
+        ack = self._obey(frame)
         self.used(frame["key"])
+        return ack
+
+    def wait(self, frame: dict[str, Any], *, key: str | None) -> Any:
+        """What a wait came to. The house ends this process until it is over, unless it is over already."""
+        key = self.automatic(frame["t"]) if key is None else key
+        occurrence = self.next(key)
+        entry = self.known(key, occurrence, kind=frame["t"], input_hash=frame.get("input_hash", ""))
+        if entry is not None:
+            return entry["value"]
+        return self.record(frame | {"key": key, "occurrence": occurrence}).get("value")
+
+    def keep(self, name: str, value: Any) -> None:
+        """Records a checkpoint, the newest of its name."""
+        check_key(name)
+        self._obey({"t": "checkpoint", "key": name, "value": value})
+        self.checkpoints[name] = value
 
     def claim(self, key: str) -> None:
         """Refuses a second call of a key while the first still runs: whose record would be whose?"""
@@ -85,13 +110,22 @@ class Run:
         with self._books:
             self._active.discard(key)
 
-    def _obey(self, frame: dict[str, Any]) -> None:
+    def _obey(self, frame: dict[str, Any]) -> dict[str, Any]:
         ack = self.line.tell(frame)
-        if ack["then"] == "go":
-            return
+        if ack["then"] != "go":
+            self._stop(ack)
+        return ack
+
+    def _stop(self, ack: dict[str, Any]) -> NoReturn:
         if ack.get("why", "").startswith("cancel"):
             raise Cancelled("the run was cancelled")
         self.line.leave(SUSPENDED)
+
+
+def check_key(key: str) -> None:
+    """Refuses what is not a key of a record or the name of a checkpoint."""
+    if not isinstance(key, str) or not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
+        raise Misuse(f"a key is text of 1 to {LONGEST_KEY} printable characters, not {key!r:.80}")
 
 
 current_run: ContextVar[Run | None] = ContextVar("current_run", default=None)

@@ -24,6 +24,7 @@ _PASSING = {
     "IncompleteRead",
     "gaierror",
 }
+_LASTING = {"Fatal", "SignalTimeout"}
 
 
 class Retryable(Exception):
@@ -36,6 +37,23 @@ class Fatal(Exception):
 
 class Misuse(Exception):
     """A verb was used as it cannot be used; says how it can."""
+
+
+class StepTimeout(TimeoutError):
+    """A step took longer than `runboard.options(timeout=…)` gives it."""
+
+
+class SignalTimeout(TimeoutError):
+    """No signal of the name came in time. It is on record, so another attempt comes to the same."""
+
+
+class ChildFailed(RuntimeError):
+    """A child execution did not complete: its `task`, `execution`, `number`, `state` and `error` {type, message, …}."""
+
+    def __init__(self, *, task: str, execution: str, number: int, state: str, error: dict[str, Any] | None) -> None:
+        self.task, self.execution, self.number, self.state, self.error = task, execution, number, state, error
+        why = ": ".join(str(error[name]) for name in ("type", "message") if error and error.get(name))
+        super().__init__(f"“{task}” #{number} {state.replace('_', ' ')}" + (f": {why}" if why else ""))
 
 
 class Cancelled(BaseException):
@@ -60,7 +78,7 @@ def told(error: BaseException, *, hidden: tuple[str, ...]) -> dict[str, Any]:
 def is_retryable(error: BaseException) -> bool:
     """Whether another attempt may well succeed, judged by what the error is and not by its words."""
     names = {kind.__name__ for kind in type(error).__mro__}
-    if "Fatal" in names:
+    if names & _LASTING:
         return False
     if "Retryable" in names or names & _PASSING:
         return True

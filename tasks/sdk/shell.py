@@ -11,8 +11,8 @@ import signal
 import socket
 
 from .canonical import Unfit, decode, encode
-from .errors import Misuse
-from .verbs import ask, log, output, progress
+from .errors import ChildFailed, Misuse, SignalTimeout
+from .verbs import ask, checkpoint, log, output, progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,8 +55,28 @@ def handle(run: Run, request: dict[str, Any]) -> Any:
         return _known(run, **request)
     if verb == "record":
         return _record(run, **request)
+    if verb in ("sleep", "run", "signal"):
+        return _wait(verb, request)
     verbs: dict[str, Callable[..., Any]] = {"ask": ask, "progress": progress, "output": output, "log": _log}
+    return (verbs | {"checkpoint": _checkpoint})[verb](**request)
+
+
+def _wait(verb: str, request: dict[str, Any]) -> Any:
+    from . import waits  # only a script that waits has to wait for it to load
+
+    if "until" in request:
+        from datetime import datetime
+
+        try:
+            request["until"] = datetime.fromisoformat(request["until"])
+        except ValueError as error:
+            raise Misuse(f"until is a moment like 2030-01-31T08:00:00Z: {error}") from None
+    verbs: dict[str, Callable[..., Any]] = {"sleep": waits.sleep, "run": waits.run, "signal": waits.wait_for_signal}
     return verbs[verb](**request)
+
+
+def _checkpoint(name: str, data: list[Any]) -> Any:
+    return checkpoint(name, *data)
 
 
 def _known(run: Run, *, key: str, input_hash: str) -> dict[str, Any]:
@@ -91,7 +111,7 @@ def _answer(run: Run, listener: socket.socket) -> None:
     with connection, connection.makefile("rwb") as stream:
         try:
             answer = {"value": handle(run, decode(stream.readline()))}
-        except (Misuse, Unfit, TypeError, KeyError, AttributeError) as error:
+        except (Misuse, Unfit, ChildFailed, SignalTimeout, TypeError, KeyError, AttributeError) as error:
             answer = {"error": str(error)}
         try:
             stream.write(encode(answer) + b"\n")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 LONGEST_TEXT = 64_000
+MOST_SECONDS = 1_000_000_000
 _IS_ASYNC = 0x80  # inspect.CO_COROUTINE
 _ABSENT: Any = object()
 
@@ -77,38 +78,43 @@ def step(key: str, function: Callable[..., Any], *args: Any, **named: Any) -> An
     The result must be JSON; it is recorded before this returns. A coroutine function gives something to await.
     A step that was in progress when its worker died runs again, with the same `context.idempotency_key`.
     """
-    if not callable(function):
-        raise Misuse(
-            "step(key, function, *args) wants the function itself: step('draw', draw, 3), not step('draw', draw(3))"
-        )
-    code = getattr(function, "__code__", None)
-    if code is not None and code.co_flags & _IS_ASYNC:
+    if is_async(function):
         return _step_async(key, function, args, named)
-    moment = _Moment(current(), key, args, named)
+    moment = Moment(current(), key, args, named)
     if moment.entry is not None:
         return moment.entry["value"]
     with moment:
         return moment.record(function(*args, **named))
 
 
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether a step's function gives something to await. Refuses what is no function."""
+    if not callable(function):
+        raise Misuse(
+            "step(key, function, *args) wants the function itself: step('draw', draw, 3), not step('draw', draw(3))"
+        )
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & _IS_ASYNC)
+
+
 async def _step_async(key: str, function: Callable[..., Any], args: Any, named: Any) -> Any:
-    moment = _Moment(current(), key, args, named)
+    moment = Moment(current(), key, args, named)
     if moment.entry is not None:
         return moment.entry["value"]
     with moment:
         return moment.record(await function(*args, **named))
 
 
-class _Moment:
+class Moment:
     """One call of a step: known from earlier (`entry`), or entered, timed and recorded."""
 
-    def __init__(self, run: Run, key: str, args: Any, named: Any) -> None:
+    def __init__(self, run: Run, key: str, args: Any, named: Any, *, policy: str = "fail") -> None:
         self.run, self.key = run, key
         self.input_hash = _digest(args, named)
         run.claim(key)
         try:
             self.occurrence = run.next(key)
-            self.entry = run.known(key, self.occurrence, kind="step", input_hash=self.input_hash)
+            self.entry = run.known(key, self.occurrence, kind="step", input_hash=self.input_hash, policy=policy)
         except BaseException:
             run.release(key)
             raise
@@ -178,6 +184,22 @@ def approve(
     """Asks a person for a yes or a no."""
     answer = ask(prompt, kind="approve", recommended=recommended, deadline=deadline, default=default, key=key)
     return answer is True
+
+
+def checkpoint(name: str, data: Any = _ABSENT, /) -> Any:
+    """Records `data` as the newest state of this name and returns it; without data, what was recorded last, or None.
+
+    Unlike a step it may be recorded any number of times, with other data each time.
+    """
+    run = current()
+    if data is _ABSENT:
+        return run.checkpoints.get(name)
+    try:
+        value = decode(encode(data))
+    except Unfit as error:
+        raise Misuse(f"checkpoint “{name}” must be JSON: {error}") from None
+    run.keep(name, value)
+    return value
 
 
 def progress(fraction: float, message: object = "") -> None:
@@ -269,11 +291,21 @@ def _moment(deadline: float | timedelta | datetime | None) -> float | None:
     """Unix seconds of a deadline."""
     if deadline is None:
         return None
-    if isinstance(deadline, (int, float)):
-        return time.time() + deadline
-    stamp = getattr(deadline, "timestamp", None)
-    if stamp is None:
-        return time.time() + deadline.total_seconds()  # type: ignore[union-attr]
-    if deadline.tzinfo is None:  # type: ignore[union-attr]
-        raise Misuse("a deadline needs a time zone: datetime.now(timezone.utc) + …")
-    return float(stamp())
+    if hasattr(deadline, "timestamp"):
+        return moment_of(deadline)
+    return time.time() + seconds_of(deadline, "a deadline")
+
+
+def moment_of(moment: Any) -> float:
+    """Unix seconds of an aware datetime."""
+    if not hasattr(moment, "timestamp") or moment.tzinfo is None:
+        raise Misuse(f"a moment is a datetime with a time zone, datetime.now(timezone.utc) + …, not {moment!r:.80}")
+    return float(moment.timestamp())
+
+
+def seconds_of(duration: float | timedelta, what: str) -> float:
+    """Seconds of a number or a timedelta, which are not negative and at most 30 years."""
+    seconds = duration.total_seconds() if hasattr(duration, "total_seconds") else duration
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < MOST_SECONDS:
+        raise Misuse(f"{what} is seconds from 0 to {MOST_SECONDS:,}, or a timedelta, not {duration!r:.80}")
+    return float(seconds)

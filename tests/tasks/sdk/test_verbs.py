@@ -224,8 +224,8 @@ def test_outside_a_step_there_is_no_idempotency_key() -> None:
 
 
 def test_a_verb_that_is_not_there_says_which_are() -> None:
-    with pytest.raises(AttributeError, match=r"runboard has no “sleep”; it has .*step"):
-        runboard.sleep(1)
+    with pytest.raises(AttributeError, match=r"runboard has no “dance”; it has .*step"):
+        runboard.dance(1)
     assert runboard.testing is testing
 
 

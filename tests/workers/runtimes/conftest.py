@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tasks.sdk.protocol import Ask, Diverged, Error, Frame, Output, Step
+from tasks.sdk.protocol import Ask, AwaitSignal, Checkpoint, Diverged, Error, Frame, Output, Run, Sleep, Step
 from workers.runtimes import Exit, Line, Lines, Memo, Order, Runtime, Sandbox, janitor, probe
 from workers.runtimes.bwrap import BwrapRuntime
 
@@ -55,7 +55,7 @@ class Played:
 
 
 def attend(sandbox: Sandbox, *, then: str = "go", on: Callable[[Frame, Sandbox], None] | None = None) -> Played:
-    """Listens as the runner does: acknowledges steps, ends at a question."""
+    """Listens as the runner does: acknowledges steps, ends at whatever is waited for."""
     began = time.monotonic()
     frames = []
     try:
@@ -63,7 +63,9 @@ def attend(sandbox: Sandbox, *, then: str = "go", on: Callable[[Frame, Sandbox],
             frames.append(frame)
             if isinstance(frame, Step | Diverged):
                 sandbox.ack(frame.key, frame.occurrence, then=then, why="" if then == "go" else "pause")
-            if isinstance(frame, Ask):
+            if isinstance(frame, Checkpoint):
+                sandbox.ack(frame.key, 0)
+            if isinstance(frame, Ask | Sleep | Run | AwaitSignal):
                 sandbox.end()
             if on is not None:
                 on(frame, sandbox)

@@ -24,6 +24,15 @@ async def ask() -> str:
     return str(runboard.ask("Which?", options=["a", "b"]))
 
 
+@runboard.task(name="test.wait")
+def wait() -> list[object]:
+    patience = runboard.options(timeout=0.2, max_retries=1, retry_interval=0)
+    naps = iter([30, 0])
+    patience.step("nap", lambda: time.sleep(next(naps)))
+    runboard.sleep(60)
+    return [runboard.run("child", {"n": 1}), runboard.wait_for_signal("paid")]
+
+
 @runboard.task(name="test.environment")
 def environment() -> dict[str, str]:
     return dict(os.environ)

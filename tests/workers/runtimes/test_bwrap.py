@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 
 from tasks.policy import Limits
-from tasks.sdk.protocol import Ask, Diverged, Error, Frame, Hello, Output, Progress, Step
+from tasks.sdk.protocol import (
+    Ask,
+    AwaitSignal,
+    Checkpoint,
+    Diverged,
+    Error,
+    Frame,
+    Hello,
+    Output,
+    Progress,
+    Run,
+    Sleep,
+    Step,
+)
 from tests.workers.runtimes.conftest import Played, attend, order
 from workers.runtimes import EnvironmentFailed, EnvironmentUnavailable, Lines, Memo, Runtime, Sandbox
 from workers.runtimes.bwrap import BwrapRuntime
@@ -383,3 +396,75 @@ def _stop_at_the_first_line(frame: Frame, sandbox: Sandbox) -> None:
 def test_an_error_after_an_error_is_not_told_twice(play: Play) -> None:
     played = play("import atexit\natexit.register(lambda: 1 / 0)\nraise ValueError('first')")
     assert [error.type for error in played.all(Error)] == ["ValueError"]
+
+
+WAITING = """
+import runboard
+
+@runboard.task
+def main():
+    number = runboard.step("draw", lambda: 4)
+    runboard.checkpoint("page", {"n": number})
+    runboard.sleep(60)
+    mail, stock = runboard.gather(("mail", {"to": "Ada"}), "stock")
+    paid = runboard.wait_for_signal("paid", timeout=60)
+    return [number, runboard.checkpoint("page"), mail, stock, paid]
+"""
+
+
+def test_a_flow_waits_for_a_time_for_children_and_for_a_signal_and_goes_on_from_its_records(play: Play) -> None:
+    first = play(WAITING)
+    [nap] = first.all(Sleep)
+    assert (nap.key, nap.seconds, first.exit.cause) == ("sleep-1", 60, "ended")
+    [kept] = first.all(Checkpoint)
+    memo = (*first.memo, Memo("page", 0, "checkpoint", "", kept.value), Memo("sleep-1", 0, "sleep", "", None))
+    second = play(WAITING, attempt=2, memo=memo)
+    [children] = second.all(Run)
+    assert [child["task"] for child in children.children] == ["mail", "stock"]
+    ended = [{"execution": f"e{n}", "number": n, "state": "completed", "output": n, "error": None} for n in (2, 3)]
+    memo += (Memo("run-1", 0, "run", children.input_hash, ended),)
+    third = play(WAITING, attempt=3, memo=memo)
+    [signal] = third.all(AwaitSignal)
+    assert (signal.name, signal.timeout) == ("paid", 60)
+    memo += (Memo("signal-1", 0, "signal", signal.input_hash, {"value": {"by": "Bo"}}),)
+    assert play(WAITING, attempt=4, memo=memo).output == [4, {"n": 4}, 2, 3, {"by": "Bo"}]
+
+
+def test_a_signal_that_came_before_is_handed_over_without_a_new_attempt(bwrap: Runtime) -> None:
+    sandbox = bwrap.prepare(order("import runboard\nrunboard.output(runboard.wait_for_signal('paid'))"))
+    frames = []
+    for frame in sandbox.frames():
+        frames.append(frame)
+        if isinstance(frame, AwaitSignal):
+            sandbox.ack(frame.key, frame.occurrence, value={"value": 12})
+    assert Played(sandbox.close(), frames).output == 12
+
+
+def test_a_step_is_interrupted_and_tried_again_in_its_sandbox(play: Play) -> None:
+    played = play(
+        """
+import runboard, time, threading
+patience = runboard.options(timeout=0.2, max_retries=1, retry_interval=0)
+naps = iter([30, 0])
+tried = []
+
+def charge():
+    tried.append(runboard.context.idempotency_key)
+    time.sleep(next(naps))
+    return len(tried)
+
+def busy():
+    while True: time.sleep(0.01)
+
+def hang():
+    try: runboard.options(timeout=0.2).step("busy", busy)
+    except runboard.StepTimeout as error: print(error)
+
+thread = threading.Thread(target=hang); thread.start(); thread.join()
+runboard.output([patience.step("charge", charge), tried])
+"""
+    )
+    assert played.output == [2, ["e1:charge:0", "e1:charge:0"]]
+    assert "step “busy” took longer than 0.2 s" in played.text
+    assert "step “charge” failed, again in 0 s (retry 1 of 1): StepTimeout" in played.text
+    assert played.seconds < 10

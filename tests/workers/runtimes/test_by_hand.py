@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import pytest
 
 from tasks.policy import Limits
-from tasks.sdk.protocol import FROM_HOST, FROM_SANDBOX, Error, Hello, Start, Step
+from tasks.sdk.protocol import FROM_HOST, FROM_SANDBOX, Error, Hello, Start, Step, read
 from tests.workers.runtimes.conftest import Played, attend
 from workers.runtimes import Lines
 from workers.runtimes.conversation import Conversation, Ends
@@ -122,9 +122,146 @@ def test_a_question_waits_for_the_house_to_end_it_and_an_answer_is_found_in_the_
 def test_a_record_of_another_input_is_told_and_go_uses_it(sdk: Callable[..., Hand]) -> None:
     memo = [{"key": "a", "occurrence": 0, "kind": "step", "input_hash": "other", "value": "recorded"}]
     hand = sdk("runboard.output(runboard.step('a', lambda: 'new'))", memo=memo)
-    assert hand.hears() == {"t": "diverged", "key": "a", "occurrence": 0, "recorded": "step:other", "met": "step:"}
+    met = {"t": "diverged", "key": "a", "occurrence": 0, "recorded": "step:other", "met": "step:", "policy": "fail"}
+    assert hand.hears() == met
     hand.says(t="ack", key="a", occurrence=0, then="go", why="")
     assert hand.hears() == {"t": "output", "value": "recorded"}
+
+
+def test_a_record_of_another_kind_is_never_used_though_the_author_would_use_another_input(
+    sdk: Callable[..., Hand],
+) -> None:
+    source = "runboard.output(runboard.options(on_diverged='use').step('a', lambda: 'new'))"
+    memo = [{"key": "a", "occurrence": 0, "kind": "step", "input_hash": "other", "value": "recorded"}]
+    assert sdk(source, memo=memo).hears()["policy"] == "use"
+    assert sdk(source, memo=[memo[0] | {"kind": "sleep"}]).hears()["policy"] == "fail"
+
+
+WAITS = [
+    ("runboard.sleep(1.5)", {"t": "sleep", "key": "sleep-1", "seconds": 1.5}, None, "None"),
+    (
+        "runboard.sleep(until=__import__('datetime').datetime.fromtimestamp(2e9, __import__('datetime').UTC), key='x')",
+        {"t": "sleep", "key": "x", "until": 2e9},
+        None,
+        "None",
+    ),
+    (
+        "runboard.run('mail', {'to': 'Ada'}, title='Mail', priority='high', outlives=True)",
+        {
+            "t": "run",
+            "key": "run-1",
+            "children": [
+                {"task": "mail", "input": {"to": "Ada"}, "title": "Mail", "priority": "high", "outlives": True}
+            ],
+            "gathers": False,
+            "fail_fast": True,
+        },
+        [{"execution": "e2", "number": 2, "state": "completed", "output": "sent", "error": None}],
+        "'sent'",
+    ),
+    (
+        "runboard.gather('one', ('two', [1]), fail_fast=False)",
+        {
+            "t": "run",
+            "key": "run-1",
+            "children": [{"task": "one", "input": {}}, {"task": "two", "input": [1]}],
+            "gathers": True,
+            "fail_fast": False,
+        },
+        [{"execution": f"e{n}", "number": n, "state": "completed", "output": n, "error": None} for n in (2, 3)],
+        "[2, 3]",
+    ),
+    (
+        "runboard.wait_for_signal('paid', timeout=60)",
+        {"t": "signal", "key": "signal-1", "name": "paid", "timeout": 60.0},
+        {"value": {"by": "Ada"}},
+        "{'by': 'Ada'}",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("source", "frame", "value", "shown"), WAITS, ids=["sleep", "until", "run", "gather", "signal"]
+)
+def test_a_wait_is_recorded_and_the_next_attempt_finds_what_it_came_to(
+    sdk: Callable[..., Hand], source: str, frame: dict[str, Any], value: Any, shown: str
+) -> None:
+    source = f"runboard.output(repr({source}))"
+    told = sdk(source).hears()
+    assert read(json.dumps(told).encode())
+    input_hash = told.pop("input_hash", "")
+    assert told == frame | {"occurrence": 0}
+    record = {"key": frame["key"], "occurrence": 0, "kind": frame["t"], "input_hash": input_hash, "value": value}
+    assert sdk(source, memo=[record]).hears() == {"t": "output", "value": shown}
+
+
+def test_a_wait_that_is_over_already_is_answered_by_its_ack(sdk: Callable[..., Hand]) -> None:
+    hand = sdk("runboard.output(runboard.wait_for_signal('paid'))\nrunboard.sleep(5)\nrunboard.output('ran ahead')")
+    hand.hears()
+    hand.says(t="ack", key="signal-1", occurrence=0, then="go", why="", value={"value": [12]})
+    assert hand.hears() == {"t": "output", "value": [12]}
+    assert hand.hears()["t"] == "sleep"
+    hand.says(t="ack", key="sleep-1", occurrence=0, then="stop", why="pause")
+    assert hand.hears() == {"t": "done", "code": 75}
+
+
+def test_a_child_that_failed_and_a_signal_that_never_came_are_told_and_not_tried_again(
+    sdk: Callable[..., Hand],
+) -> None:
+    ended = {
+        "execution": "e2",
+        "number": 2,
+        "state": "failed",
+        "output": None,
+        "error": {"type": "Refused", "message": "no"},
+    }
+    source = "runboard.run('charge', {'n': 1})"
+    told = sdk(source).hears()
+    memo = {"key": "run-1", "occurrence": 0, "kind": "run", "input_hash": told["input_hash"], "value": [ended]}
+    error = sdk(source, memo=[memo]).hears()
+    words = "“charge” #2 failed: Refused: no"
+    assert (error["type"], error["message"], error["retryable"]) == ("ChildFailed", words, False)
+    source = "runboard.wait_for_signal('paid', timeout=3)"
+    told = sdk(source).hears()
+    memo = {
+        "key": "signal-1",
+        "occurrence": 0,
+        "kind": "signal",
+        "input_hash": told["input_hash"],
+        "value": {"timed_out": True},
+    }
+    error = sdk(source, memo=[memo]).hears()
+    assert (error["type"], error["message"], error["retryable"]) == (
+        "SignalTimeout",
+        "no signal “paid” came within 3 s",
+        False,
+    )
+
+
+def test_a_child_of_another_input_is_told(sdk: Callable[..., Hand]) -> None:
+    first = sdk("runboard.run('charge', {'n': 1}, key='c')").hears()["input_hash"]
+    ended = {"execution": "e2", "number": 2, "state": "completed", "output": 1, "error": None}
+    memo = [{"key": "c", "occurrence": 0, "kind": "run", "input_hash": first, "value": [ended]}]
+    told = sdk("runboard.run('charge', {'n': 2}, key='c')", memo=memo).hears()
+    assert (told["t"], told["recorded"]) == ("diverged", f"run:{first}")
+    assert told["met"].startswith("run:")
+    assert told["met"] != told["recorded"]
+
+
+def test_a_checkpoint_is_recorded_each_time_and_the_newest_is_in_the_memo(sdk: Callable[..., Hand]) -> None:
+    source = """
+        before = runboard.checkpoint("page")
+        runboard.checkpoint("page", {"n": 1})
+        step = runboard.step("page", lambda: "a step of the same key")
+        runboard.output([before, step, runboard.checkpoint("page")])
+        """
+    memo = [{"key": "page", "occurrence": 0, "kind": "checkpoint", "input_hash": "", "value": {"n": 7}}]
+    hand = sdk(source, memo=memo)
+    assert hand.hears() == {"t": "checkpoint", "key": "page", "value": {"n": 1}}
+    hand.says(t="ack", key="page", occurrence=0, then="go", why="")
+    assert hand.hears()["t"] == "step"
+    hand.says(t="ack", key="page", occurrence=0, then="go", why="")
+    assert hand.hears() == {"t": "output", "value": [{"n": 7}, "a step of the same key", {"n": 1}]}
 
 
 def test_a_cancel_is_seen_by_code_that_asks(sdk: Callable[..., Hand]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tasks.policy import Level, Limits, Security
-from tasks.sdk.protocol import Ask, Frame, Hello, Output, Progress, Step
+from tasks.sdk.protocol import Ask, AwaitSignal, Frame, Hello, Output, Progress, Run, Sleep, Step
 from tests.workers.runtimes.conftest import Played, attend
 from workers.runtimes import Lines, Memo, Order, Sandbox, processes
 from workers.runtimes.actions import registered
@@ -71,6 +71,20 @@ def test_a_helper_that_ended_well_or_with_an_error_serves_again(act: Act) -> Non
     first = act("test.pid").output
     assert act("test.gateway").error.retryable is True
     assert act("test.pid").output == first
+
+
+def test_an_action_waits_as_a_script_does(act: Act) -> None:
+    first = act("test.wait")
+    assert first.all(Sleep) == [Sleep("sleep-1", 0, seconds=60)]
+    assert "step “nap” failed, again in 0 s" in first.text
+    assert first.seconds < 10
+    memo = (*first.memo, Memo("sleep-1", 0, "sleep", "", None))
+    [child] = act("test.wait", memo=memo).all(Run)
+    ended = {"execution": "e2", "number": 2, "state": "completed", "output": "done", "error": None}
+    memo += (Memo("run-1", 0, "run", child.input_hash, [ended]),)
+    [signal] = act("test.wait", memo=memo).all(AwaitSignal)
+    memo += (Memo("signal-1", 0, "signal", signal.input_hash, {"value": 12}),)
+    assert act("test.wait", memo=memo).output == ["done", 12]
 
 
 def test_a_question_ends_the_helper_and_the_answer_goes_on(act: Act) -> None:

@@ -1,11 +1,13 @@
 """Shell scripts and their `runboard` command, in real sandboxes."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from tasks.policy import Limits
-from tasks.sdk.protocol import Ask, Frame, Progress, Step
+from tasks.sdk.protocol import Ask, AwaitSignal, Checkpoint, Frame, Progress, Run, Sleep, Step
 from tests.workers.runtimes.conftest import Played
 from workers.runtimes import Lines, Memo, Sandbox
 
@@ -60,6 +62,53 @@ runboard output "\\"$n\\""
     assert second.text == "no, really"
 
 
+def test_a_script_sleeps_runs_a_child_waits_for_a_signal_and_keeps_its_state(play: Play) -> None:
+    source = """
+set -e
+runboard checkpoint page
+runboard checkpoint page '{"n": 1}'
+runboard sleep 10
+runboard sleep --until 2030-01-31T08:00:00Z
+mail=$(runboard run --title Mail mail '{"to": "Ada"}')
+paid=$(runboard wait-for-signal paid --timeout 60)
+echo "$mail $paid $(runboard checkpoint page)"
+runboard run charge || echo "code $?"
+runboard wait-for-signal --key late never || echo "code $?"
+"""
+    first = play(source, runtime="shell")
+    assert first.text == "null"
+    assert first.all(Checkpoint) == [Checkpoint("page", {"n": 1})]
+    assert first.all(Sleep) == [Sleep("sleep-1", 0, seconds=10)]
+    memo = [Memo("page", 0, "checkpoint", "", {"n": 7}), Memo("sleep-1", 0, "sleep", "", None)]
+    [until] = play(source, runtime="shell", memo=tuple(memo)).all(Sleep)
+    assert until.until == datetime(2030, 1, 31, 8, tzinfo=UTC).timestamp()
+    memo.append(Memo("sleep-2", 0, "sleep", "", None))
+    [child] = play(source, runtime="shell", memo=tuple(memo)).all(Run)
+    assert child.children == ({"task": "mail", "input": {"to": "Ada"}, "title": "Mail"},)
+    memo.append(Memo("run-1", 0, "run", child.input_hash, [_ended(2, "completed", output={"sent": True})]))
+    [signal] = play(source, runtime="shell", memo=tuple(memo)).all(AwaitSignal)
+    assert (signal.key, signal.name, signal.timeout) == ("signal-1", "paid", 60)
+    memo.append(Memo("signal-1", 0, "signal", signal.input_hash, {"value": "12"}))
+    [child] = play(source, runtime="shell", memo=tuple(memo)).all(Run)
+    assert child.children == ({"task": "charge", "input": {}},)
+    memo.append(Memo("run-2", 0, "run", child.input_hash, [_ended(3, "failed", error={"type": "Refused"})]))
+    [signal] = play(source, runtime="shell", memo=tuple(memo)).all(AwaitSignal)
+    memo.append(Memo("late", 0, "signal", signal.input_hash, {"timed_out": True}))
+    last = play(source, runtime="shell", memo=tuple(memo))
+    assert [line.text for line in last.lines if line.stream == "stdout"] == [
+        '{"n":7}',
+        '{"sent":true} 12 {"n":1}',
+        "code 1",
+        "code 1",
+    ]
+    assert "“charge” #3 failed: Refused" in last.text
+    assert "no signal “never” came" in last.text
+
+
+def _ended(number: int, state: str, *, output: Any = None, error: Any = None) -> dict[str, Any]:
+    return {"execution": f"e{number}", "number": number, "state": state, "output": output, "error": error}
+
+
 def test_a_step_that_fails_is_not_recorded_and_may_be_tried_again(play: Play) -> None:
     source = """
 runboard step try -- sh -c 'echo half; exit 3'; echo "code $?"
@@ -88,6 +137,18 @@ runboard step missing -- no-such-program; echo "code $?"
         ("runboard output 1e999", 2, "not a JSON number"),
         ("runboard input nothing", 1, "the input has no member “nothing”"),
         ("runboard log --level loud x", 2, "a level is debug, info, warning or error"),
+        ("runboard sleep", 2, "sleep wants seconds"),
+        ("runboard sleep --until 2030-01-31T08:00:00Z 5", 2, "sleep wants seconds"),
+        ("runboard sleep soon", 2, "“soon” is not a number"),
+        ("runboard sleep --until tomorrow", 1, "until is a moment like"),
+        ("runboard sleep --until 2030-01-31", 1, "a time zone"),
+        ("runboard sleep -- -1", 1, "a sleep is seconds from 0"),
+        ("runboard run", 2, "run wants a task"),
+        ("runboard run 'a b'", 1, "letters, digits"),
+        ("runboard run mail '{'", 2, "is not JSON"),
+        ("runboard checkpoint", 2, "checkpoint wants a name"),
+        ("runboard wait-for-signal", 2, "wait-for-signal wants one name"),
+        ("runboard wait-for-signal a b", 2, "wait-for-signal wants one name"),
         ("runboard ask --colour red x", 2, "--colour is not known"),
         ('runboard step "$(printf "a\\nb")" -- true', 1, "a key is text"),
     ],
