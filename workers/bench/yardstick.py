@@ -36,7 +36,7 @@ def per_second(broker: str, *, count: int, concurrency: int = 2) -> float:
         command = [
             sys.executable, "-m", "celery", "-A", "workers.bench.yardstick", "worker", "--pool", "prefork",
             "--concurrency", str(concurrency), "--queues", QUEUE, "--without-gossip", "--without-mingle",
-            "--without-heartbeat", "--loglevel", "ERROR", "--quiet",
+            "--without-heartbeat", "--loglevel", "ERROR",
         ]  # fmt: skip
         worker = subprocess.Popen(command, env={**os.environ, **told}, stdout=subprocess.DEVNULL)
         try:

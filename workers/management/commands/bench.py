@@ -76,7 +76,7 @@ def settled(home: Path, more: dict[str, str], database: str) -> Iterator[Figure]
     with standing(home, more) as second:
         yield Figure("start, second", database, "s", value=round(second.ready_after, 2), limit="≤ 2")
         yield from costs(second, database=database)
-        yield from by_child(second, what)
+        yield from by_child(second, "engine")
 
 
 @contextmanager
