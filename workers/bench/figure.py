@@ -10,16 +10,21 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`measure` is an id of 7-measures or a row's name; `p50` and `p99` have `unit`; `value` is a figure without spread."""
+    """`measure` is an id of 7-measures or a row's name; percentiles have `unit`, and so has `value`, a figure without spread.
+
+    `per_s` is a rate; `ratio` that rate to raw Celery's in the same run.
+    """
 
     measure: str
     database: str
-    unit: str
+    unit: str = ""
     n: int = 1
     p50: float | None = None
     p95: float | None = None
     p99: float | None = None
     value: float | None = None
+    per_s: float | None = None
+    ratio: float | None = None
     limit: str = ""
 
     def as_json(self) -> str:
@@ -39,9 +44,9 @@ def spread(measure: str, database: str, samples: Sequence[float], *, unit: str, 
 
 def table(figures: Iterable[Figure]) -> str:
     """Rows for a terminal."""
-    rows = [["measure", "database", "n", "p50", "p95", "p99", "value", "unit", "asked"]]
+    rows = [["measure", "database", "n", "p50", "p95", "p99", "value", "per s", "ratio", "unit", "asked"]]
     for figure in figures:
-        told = (figure.n, figure.p50, figure.p95, figure.p99, figure.value)
+        told = (figure.n, figure.p50, figure.p95, figure.p99, figure.value, figure.per_s, figure.ratio)
         cells = ["–" if cell is None else f"{cell:g}" for cell in told]
         rows.append([figure.measure, figure.database, *cells, figure.unit, figure.limit])
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
