@@ -73,15 +73,20 @@ def reach(place: str) -> None:
         ARMED.act()
 
 
-def before_commit(verb: str) -> None:
-    """All that a verb writes is written, in a transaction that is still open."""
-    if ARMED is not None:
-        reach(f"before_{verb}_commit")
+def before_commit(verb: str, done: object) -> None:
+    """All that a verb writes is written, in a transaction that is still open; `done` is what it will return."""
+    if ARMED is not None and _wrote(verb, done):
+        reach(f"before_{verb.lstrip('_')}_commit")
         reach("before_any_commit")
 
 
-def after_commit(verb: str) -> None:
+def after_commit(verb: str, done: object) -> None:
     """What a verb wrote is committed, unless it was called inside another transaction."""
-    if ARMED is not None and not connection.in_atomic_block:
-        reach(f"after_{verb}_commit")
+    if ARMED is not None and _wrote(verb, done) and not connection.in_atomic_block:
+        reach(f"after_{verb.lstrip('_')}_commit")
         reach("after_any_commit")
+
+
+def _wrote(verb: str, done: object) -> bool:
+    """A claim that found nothing due has nothing to commit."""
+    return bool(done) or verb != "claim"
