@@ -57,8 +57,8 @@ def verb(do: Callable[P, T]) -> Callable[P, T]:
         try:
             with transaction.atomic():
                 done = do(*args, **kwargs)
-                failpoints.before_commit(do.__name__)
-            failpoints.after_commit(do.__name__)
+                failpoints.before_commit(do.__name__, done)
+            failpoints.after_commit(do.__name__, done)
             return done
         except Refused as refused:
             if refused.about is not None:
