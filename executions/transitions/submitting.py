@@ -11,7 +11,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from executions import events
+from executions import events, failpoints
 from executions.models import Execution, Timer, new_id, next_numbers, rank_of
 from executions.states import State
 from executions.transitions.moving import Refused, check_words
@@ -76,6 +76,8 @@ def submit(
                 planning.launch(plan.pk, now=now)
             [execution.number] = next_numbers()
             bear([execution], now=now, actor=actor)
+            failpoints.before_commit("submit", execution)
+        failpoints.after_commit("submit", execution)
         return Submission(execution, created=True)
     except planning.NotPlanned as late:
         return Submission(_launched(late), created=False)
