@@ -18,7 +18,7 @@ from django.utils.text import slugify
 
 from tasks import demo, planning
 from tasks.models import PRIORITIES, Queue, Task, TaskVersion
-from tasks.policy import Level, Limits, RetryPolicy, Security, Timeouts, Unacceptable
+from tasks.policy import Concurrency, Level, Limits, Rate, RetryPolicy, Security, Timeouts, Unacceptable
 from tasks.schema import Invalid, Problem, schema_problem
 
 T = TypeVar("T")
@@ -29,17 +29,18 @@ RUNTIMES = {"python", "shell"}
 LATER_RUNTIMES = {"node", "java"}
 LATER_KINDS = {"container", "function", "flow", "agent"}
 LATER_MEMBERS = (
-    "image", "command", "url", "steps", "dependencies", "concurrency", "rate", "secrets",
+    "image", "command", "url", "steps", "dependencies", "secrets",
     "on_failure", "on_timeout", "on_no_answer",
 )  # fmt: skip
 RESERVED_VARIABLES = {"TASK_ID", "EXECUTION_ID", "WORKFLOW_ID"}
 LONGEST_SOURCE = 1024 * 1024
 TEXTS = {"title": 200, "description": 20_000, "environment": 50, "agent": 100, "team": 100}
 NAMES = {"labels": 100, "touches": 200}
+POLICIES = ("retry", "limits", "timeouts", "concurrency", "rate")
 MEMBERS = frozenset(
     {
         "slug", "kind", "runtime", "source", "handler", "input_schema", "output_schema", "queue", "priority",
-        "retry", "limits", "timeouts", "security", "environment_variables", *TEXTS, *NAMES, *LATER_MEMBERS,
+        "security", "environment_variables", *POLICIES, *TEXTS, *NAMES, *LATER_MEMBERS,
     }
 )  # fmt: skip
 
@@ -127,14 +128,14 @@ def read(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _policies(document: Mapping[str, Any], found: _Problems) -> dict[str, Any]:
-    """The policies as they were given, once each of them reads; `timeouts` and filtered networks come later."""
+    """The policies as they were given, once each of them reads; filtered networks come later."""
     default = Level.LOW if document.get("kind") == "action" else Level.MEDIUM
     found.policy(lambda: RetryPolicy.read(document.get("retry")))
     limits = found.policy(lambda: Limits.read(document.get("limits")))
-    timeouts = found.policy(lambda: Timeouts.read(document.get("timeouts")))
+    found.policy(lambda: Timeouts.read(document.get("timeouts")))
+    found.policy(lambda: Concurrency.read(document.get("concurrency")))
+    found.policy(lambda: Rate.read(document.get("rate")))
     security = found.policy(lambda: Security.read(document.get("security"), default=default))
-    if timeouts and timeouts != Timeouts():
-        found.add("/timeouts", "is not built yet in this version of Runboard (limits.timeout_seconds is)")
     if limits and limits.cpu_max is not None:
         found.add("/limits/cpu_max", "is not built yet in this version of Runboard")
     if security and (security.network or security.permissions):
@@ -142,9 +143,7 @@ def _policies(document: Mapping[str, Any], found: _Problems) -> dict[str, Any]:
         found.add(f"/security/{name}", "is not built yet in this version of Runboard")
     if security and document.get("kind") == "action" and security.level != Level.LOW:
         found.add("/security/level", "an action runs inside the house, so its level is LOW; use a script for more")
-    given = {
-        name: dict(document.get(name) or {}) for name in ("retry", "limits", "timeouts") if _is_object(document, name)
-    }
+    given = {name: dict(document.get(name) or {}) for name in POLICIES if _is_object(document, name)}
     return {**given, "security": {"level": str(security.level)} if security else {}}
 
 

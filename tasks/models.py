@@ -38,17 +38,26 @@ PRIORITIES = ("urgent", "high", "normal", "low")
 
 
 class Queue(models.Model):
-    """A named line of executions; workers say which they serve."""
+    """A named line of executions; workers say which they serve. At most `limit` of it are held at once, by all workers
+    together (None: as many as there are slots); while it is paused nothing of it is claimed, and what runs goes on."""
 
     name = models.SlugField(max_length=100, unique=True)
     description = models.CharField(max_length=500, blank=True)
+    limit = models.PositiveIntegerField(null=True, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_by = models.CharField(max_length=200, blank=True, db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ("name",)
+        constraints = [models.CheckConstraint(condition=Q(limit=None) | Q(limit__gte=1), name="queue_limit_from_one")]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_paused(self) -> bool:
+        return self.paused_at is not None
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -97,6 +106,8 @@ class TaskVersion(models.Model):
     retry = JSONText(default=dict)
     limits = JSONText(default=dict)
     timeouts = JSONText(default=dict)
+    concurrency = JSONText(default=dict, db_default={})
+    rate = JSONText(default=dict, db_default={})
     security = JSONText(default=dict)
     environment_variables = JSONText(default=dict)
     created_at = models.DateTimeField()

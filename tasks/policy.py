@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Self
 
+from tasks.sdk.canonical import encode
+
 SIZE = re.compile(r"(\d{1,12})\s*(Ki|Mi|Gi)?")
 UNITS = {None: 1, "": 1, "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3}
 LONGEST_WORD = 200
@@ -114,6 +116,81 @@ class Timeouts:
         return cls(**{f.name: read.optional(f.name, low=0.1, high=365 * 86_400) for f in fields(cls)})
 
 
+class OnConflict(StrEnum):
+    """What becomes of a new execution while as many of its key are live as may be at work."""
+
+    QUEUE = "queue"  # it waits its turn
+    SKIP = "skip"  # it ends at once, as cancelled
+    CANCEL_RUNNING = "cancel_running"  # the oldest are cancelled to make room for it
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """How many executions of a task are at work at once, over all workers: altogether, or for each value that `key` names.
+
+    `key` is a place in the input: a JSON pointer (`/customer/id`, RFC 6901) or a dotted path (`customer.id`).
+    """
+
+    limit: int | None = None
+    key: str = ""
+    on_conflict: OnConflict = OnConflict.QUEUE
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any] | None) -> Self:
+        read = _Reader(value, "/concurrency", cls)
+        limit = read.count("limit", high=100_000)
+        key, then = read.value.get("key") or "", read.value.get("on_conflict") or OnConflict.QUEUE
+        if not isinstance(key, str) or len(key) > LONGEST_WORD:
+            raise Unacceptable("/concurrency/key", "must name a member of the input, such as “customer.id”")
+        if not isinstance(then, str) or then not in set(OnConflict):
+            raise Unacceptable("/concurrency/on_conflict", f"must be one of {', '.join(OnConflict)}")
+        if limit is None and read.asks:
+            raise Unacceptable("/concurrency/limit", "is required: how many may be at work at once")
+        return cls(limit=limit, key=key, on_conflict=OnConflict(then))
+
+    @property
+    def meets(self) -> bool:
+        """Whether a new execution looks at the live ones at once, instead of waiting its turn."""
+        return self.limit is not None and self.on_conflict != OnConflict.QUEUE
+
+    def key_of(self, input: Any) -> str:
+        """The value of `key` in an input, as text; the empty text where it is missing."""
+        found = input
+        for part in _path(self.key):
+            found = _member(found, part)
+        return found if isinstance(found, str) else "" if found is None else encode(found).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `limit` attempts of a task begin in any `per_seconds`, over all workers."""
+
+    limit: int | None = None
+    per_seconds: float = 1.0
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any] | None) -> Self:
+        read = _Reader(value, "/rate", cls)
+        limit = read.count("limit", high=1_000_000)
+        if limit is None and read.asks:
+            raise Unacceptable("/rate/limit", "is required: how many may begin in per_seconds")
+        return cls(limit=limit, per_seconds=read.number("per_seconds", 1.0, low=0.1, high=7 * 86_400))
+
+
+def _path(key: str) -> list[str]:
+    if key.startswith("/"):
+        return [part.replace("~1", "/").replace("~0", "~") for part in key[1:].split("/")]
+    return key.split(".")
+
+
+def _member(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(name)
+    if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+        return value[int(name)]
+    return None
+
+
 def _network(read: _Reader) -> tuple[str, ...]:
     if read.value.get("network", "none") == "none":
         return ()
@@ -142,6 +219,11 @@ class _Reader:
                 raise Unacceptable(f"{self.pointer}/{name}", "is not a known member")
         object.__setattr__(self, "value", value)
 
+    @property
+    def asks(self) -> bool:
+        """Whether any member says something."""
+        return any(value is not None for value in self.value.values())
+
     def number(self, name: str, default: float, *, low: float, high: float, whole: bool = False) -> float:
         value = self.value.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or (whole and value != int(value)):
@@ -152,6 +234,9 @@ class _Reader:
 
     def optional(self, name: str, *, low: float, high: float) -> float | None:
         return None if self.value.get(name) is None else self.number(name, low, low=low, high=high)
+
+    def count(self, name: str, *, high: int) -> int | None:
+        return None if self.value.get(name) is None else int(self.number(name, 1, low=1, high=high, whole=True))
 
     def size(self, name: str, default: int, *, low: int) -> int:
         value = self.value.get(name, default)

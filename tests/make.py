@@ -85,10 +85,11 @@ LEADS_TO: dict[State, Callable[[Claim], object]] = {
 
 def claim_for(execution: Execution, *, worker: str = WORKER) -> Claim:
     """Claim this one: nothing else may be due in its queue."""
-    claim = transitions.claim(
+    claims = transitions.claim(
         worker, incarnation=1, queues=[execution.queue], offers=[execution.requires], now=timezone.now()
     )
-    assert claim is not None
+    assert claims, "nothing could be claimed"
+    [claim] = claims
     assert claim.execution_id == execution.pk, "something else was due before it"
     return claim
 

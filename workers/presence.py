@@ -149,13 +149,14 @@ class Living:
         )
         logger.info("%s, life %s: %s slots for %s", self.name, self.incarnation, self.slots, ", ".join(self._served))
 
-    def _claim(self) -> Claim | None:
+    def _claim(self, most: int) -> list[Claim]:
         return transitions.claim(
             self.name,
             incarnation=self.incarnation,
             queues=self._served,
             offers=self._offers(),
             now=timezone.now(),
+            most=most,
         )
 
     def _offers(self) -> Sequence[str]:

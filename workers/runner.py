@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -167,12 +168,17 @@ def order_of(work: queries.Work) -> Order:
 
 
 class Slots:
-    """The slots of this process: `count` threads, each running one claim at a time until nothing is due."""
+    """The slots of this process: `count` threads that run one claim each until nothing is due.
 
-    def __init__(self, *, count: int, claim: Callable[[], Claim | None], run: Callable[[Claim], None]) -> None:
+    Guarantee: never more claims are held, asked for or handed over than there are slots. A slot that looks asks for as many as
+    are free, itself included, and hands what it gets beyond its own to the others.
+    """
+
+    def __init__(self, *, count: int, claim: Callable[[int], list[Claim]], run: Callable[[Claim], None]) -> None:
         self._claim, self._run, self._count = claim, run, count
+        self._free = count
         self._woken = 0
-        self._busy = 0
+        self._handed: deque[Claim] = deque()
         self._draining = False
         self._changed = threading.Condition()
         for slot in range(count):
@@ -193,27 +199,50 @@ class Slots:
     def wait_idle(self, timeout: float) -> bool:
         """Wait for the runs under way; False where some still go on."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._busy == 0, timeout)
+            return self._changed.wait_for(lambda: self._free == self._count, timeout)
 
     def _work(self, slot: int) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._woken and not self._draining)
-                self._woken -= 1
-                self._busy += 1
+                self._changed.wait_for(lambda: self._handed or (self._woken and self._free and not self._draining))
+                claim = self._handed.popleft() if self._handed else None
+                if claim is None:
+                    self._woken -= 1
             try:
-                self._until_nothing_is_due()
+                self._until_nothing_is_due(self._look(mine=0) if claim is None else claim)
             except Exception:
                 logger.exception("slot %s could not work; it looks again soon", slot)
                 connection.close()
-            finally:
-                with self._changed:
-                    self._busy -= 1
-                    self._changed.notify_all()
 
-    def _until_nothing_is_due(self) -> None:
-        while not self._draining and (claim := self._claim()):
-            self._run(claim)
+    def _until_nothing_is_due(self, claim: Claim | None) -> None:
+        while claim is not None:
+            try:
+                self._run(claim)
+            except BaseException:
+                self._give_back(1)
+                raise
+            claim = self._look(mine=1)
+
+    def _look(self, *, mine: int) -> Claim | None:
+        """Claim for this slot, which holds `mine` places, and for all that are free; its own claim, the others handed over."""
+        with self._changed:
+            asked, self._free = mine + self._free, 0
+            if self._draining:
+                self._free = asked
+                self._changed.notify_all()
+                return None
+        got: list[Claim] = []
+        try:
+            got = self._claim(asked) if asked else []
+        finally:
+            self._handed.extend(got[1:])
+            self._give_back(asked - len(got))
+        return got[0] if got else None
+
+    def _give_back(self, places: int) -> None:
+        with self._changed:
+            self._free += places
+            self._changed.notify_all()
 
 
 _of_this_process: list[Slots] = []

@@ -29,7 +29,7 @@ class Claim:
 
 class Attempt(models.Model):
     """`outcome` is empty while it goes on; then completed, failed, timed_out, rejected, cancelled, terminated, suspended,
-    lost, or released."""
+    lost, or released. `rated_task` is its task's id where a rate counts it; then `claimed_at` is the database's clock."""
 
     execution = models.ForeignKey(Execution, on_delete=models.PROTECT, related_name="attempts")
     number = models.PositiveIntegerField()
@@ -44,6 +44,7 @@ class Attempt(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=20, blank=True)
+    rated_task = models.PositiveBigIntegerField(null=True)
     error = models.TextField(null=True)
 
     class Meta:
@@ -51,6 +52,9 @@ class Attempt(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["execution", "number"], name="one_attempt_a_number"),
             models.UniqueConstraint(fields=["execution"], condition=Q(outcome=""), name="one_open_attempt"),
+        ]
+        indexes = [
+            models.Index(fields=["rated_task", "-claimed_at"], name="rated", condition=Q(rated_task__isnull=False))
         ]
 
     def __str__(self) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from django.conf import settings
 from django.db import connection, models
 from django.db.models import BooleanField, Count, F, Func, Max, Q, Value
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Left
 from uuid_utils.compat import uuid7
 
@@ -22,6 +23,8 @@ NUMBER = re.compile(r"(EX-)?([0-9]{1,18})", re.IGNORECASE)
 BULKY = ("input", "output", "error")  # never read for a card
 UNSEEN = ("task__description", "task_version__source", "task_version__input_schema", "task_version__output_schema")
 OUTPUT_BEGINS = 120  # characters of an output that a card shows
+READY = Q(state__in=sorted(CLAIMABLE), available_at=None)  # may be claimed at once
+LATER = Q(state__in=sorted(CLAIMABLE), available_at__isnull=False)  # from its moment on
 WAITS = Q(state=State.WAITING) | Q(state=State.PAUSED, paused_from=State.WAITING)
 
 
@@ -46,11 +49,9 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
     def held_by(self, worker: str) -> ExecutionQuerySet:
         return self.filter(worker=worker, state__in=HELD)
 
-    def due(self, queues: Sequence[str]) -> ExecutionQuerySet:
-        """What may be claimed now, in the order of the claim."""
-        return self.filter(
-            Q(available_at=None) | Q(available_at__lte=clock()), state__in=CLAIMABLE, queue__in=queues
-        ).order_by("rank", "id")
+    def standing(self, states: Collection[State]) -> ExecutionQuerySet:
+        """Those in one of these states, by a partial index wherever there is one (`literally`)."""
+        return self.filter(literally(states))
 
     def busy_slots(self) -> dict[str, int]:
         """How many executions each worker holds."""
@@ -83,6 +84,16 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
         return self.filter(InJsonList(F("labels"), Value(label)))
 
 
+def literally(states: Collection[State]) -> RawSQL:
+    """`state IN (…)` with its words in the statement: SQLite uses a partial index only where it can read the condition."""
+    return RawSQL(f"executions_execution.{in_states(states)}", (), output_field=BooleanField())  # noqa: S611
+
+
+def in_states(states: Collection[State]) -> str:
+    """The same as SQL, for statements that the ORM cannot write."""
+    return f"state IN ({', '.join(repr(str(state)) for state in sorted(states))})"
+
+
 class InJsonList(Func):
     """Whether a text is one of a JSON list, where the database knows no `contains` for JSON."""
 
@@ -99,7 +110,7 @@ class Execution(models.Model):
     compares: it grows with every change that a card shows. `pausing` is a pause that was asked and not yet reached;
     `paused_from` the state that a resume returns to. Runs of one `lineage` are the same work tried again by a person.
     A child is the call `parent_key`, `parent_occurrence` of its parent's code, and its place among that call's children.
-    `limit_key` is what its task's concurrency counts by.
+    `limit_key` is what its task's concurrency counts by (`limits.key_of`), empty where its task had no limits.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -201,7 +212,14 @@ class Execution(models.Model):
         ]
         indexes = [
             models.Index(fields=["state", "-state_at", "-id"], name="board_column"),
-            models.Index(fields=["queue", "rank", "id"], name="claim_order", condition=Q(state__in=sorted(CLAIMABLE))),
+            models.Index(fields=["queue", "rank", "id"], name="claim_order", condition=READY),
+            models.Index(fields=["queue", "task", "rank", "id"], name="claim_by_task", condition=READY),
+            models.Index(fields=["queue", "available_at"], name="claim_later", condition=LATER),
+            models.Index(
+                fields=["task", "limit_key", "queue", "priority", "rank"],
+                name="live_by_key",
+                condition=Q(state__in=sorted(LIVE), limit_key__gt=""),
+            ),
             models.Index(fields=["worker"], name="held", condition=Q(state__in=sorted(HELD))),
             models.Index(
                 fields=["parent"], name="live_children", condition=Q(state__in=sorted(LIVE), parent__isnull=False)

@@ -11,9 +11,10 @@ from executions.models import Claim
 from executions.retry import Category
 from executions.transitions.again import Again, rerun
 from executions.transitions.answering import answer, signal
+from executions.transitions.claiming import claim
 from executions.transitions.ending import complete, fail, reject, stopped
 from executions.transitions.moving import Refused, Stale
-from executions.transitions.owning import claim, reclaim, release, renew, start
+from executions.transitions.owning import reclaim, release, renew, start
 from executions.transitions.presence import beat, drain, enlist, retire, serve
 from executions.transitions.stopping import cancel, cancel_child, pause, release_children, resume, terminate
 from executions.transitions.submitting import Submission, submit

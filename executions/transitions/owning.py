@@ -1,73 +1,26 @@
-"""claim, start, renew, release, reclaim: who owns an execution, for how long, and what becomes of it when they are gone.
+"""start, renew, release, reclaim: how long an execution is owned that was claimed, and what becomes of it when its owner is
+gone.
 
-Guarantee: at most one attempt is current. A claim raises the token in the UPDATE that takes the row; the lease is compared
-by the database's clock alone; whoever comes later with an older token matches no row.
+Guarantee: at most one attempt is current. The lease is compared by the database's clock alone, and whoever comes later with an
+older token matches no row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from functools import reduce
 from operator import or_
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, Q
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 
 from executions.models import Attempt, Claim, Execution, clock
 from executions.retry import Category
-from executions.states import CLAIMABLE, HELD, Reason, State
+from executions.states import HELD, Reason, State
 from executions.transitions.ending import close_attempt, follow
 from executions.transitions.moving import by_claim, held, lock, move, resumed, stale, verb
-
-
-@verb
-def claim(
-    worker: str, *, incarnation: int, queues: Sequence[str], offers: Sequence[str], now: datetime
-) -> Claim | None:
-    """Take the first due execution that this worker can run; None where there is none.
-
-    PostgreSQL skips rows that others are taking; SQLite ignores the row lock, and its transaction (BEGIN IMMEDIATE) already
-    keeps every other writer out. The compare-and-swap is right on both.
-    """
-    head = (
-        Execution.objects.due(queues)
-        .filter(requires__in=offers)
-        .select_for_update(skip_locked=True)
-        .values_list("pk", flat=True)
-        .first()
-    )
-    if head is None:
-        return None
-    taken = move(
-        Execution.objects.all(),
-        head,
-        State.PREPARING,
-        kind="claimed",
-        now=now,
-        actor=f"worker:{worker}",
-        sources=CLAIMABLE,
-        worker=worker,
-        incarnation=incarnation,
-        token=F("token") + 1,
-        attempt=F("attempt") + 1,
-        lease_until=clock() + settings.LEASE,
-        available_at=None,
-        started_at=Coalesce("started_at", now),
-    )
-    if taken is None:
-        return None
-    Attempt.objects.create(
-        execution=taken,
-        number=taken.attempt,
-        token=taken.token,
-        worker=worker,
-        incarnation=incarnation,
-        claimed_at=now,
-    )
-    return Claim(taken.pk, taken.token, taken.attempt, worker, incarnation)
 
 
 @verb

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from executions import events, failpoints
+from executions import events, failpoints, limits
 from executions.models import Execution, Timer, new_id, next_numbers, rank_of
-from executions.states import State
+from executions.states import Reason, State
+from executions.transitions.ending import end
 from executions.transitions.moving import Refused, check_words
+from executions.transitions.stopping import cancel
 from tasks import planning
 from tasks.models import PRIORITIES, Plan, Queue, Task, TaskVersion
-from tasks.policy import Timeouts
+from tasks.policy import Concurrency, OnConflict, Timeouts
 from tasks.schema import Invalid, Problem, problems
 from tasks.sdk.canonical import encode
 
@@ -66,7 +71,7 @@ def submit(
     """
     execution = newborn(task, input=input, now=now, owner=owner, plan=plan, wish=wish)
     digest = _digest(execution, wish)
-    if idempotency_key and (earlier := _replayed(actor, idempotency_key, digest)):
+    if idempotency_key and (earlier := replayed(actor, idempotency_key, digest)):
         return Submission(earlier, created=False)
     if idempotency_key:
         execution.idempotency_by, execution.idempotency_key, execution.request_digest = actor, idempotency_key, digest
@@ -82,7 +87,7 @@ def submit(
     except planning.NotPlanned as late:
         return Submission(_launched(late), created=False)
     except IntegrityError:
-        if idempotency_key and (earlier := _replayed(actor, idempotency_key, digest)):
+        if idempotency_key and (earlier := replayed(actor, idempotency_key, digest)):
             return Submission(earlier, created=False)
         raise
 
@@ -119,6 +124,7 @@ def newborn(
         "priority": priority,
         "rank": rank_of(priority, (due_later or now).timestamp()),
         "available_at": due_later,
+        "limit_key": limits.key_of(chosen, input),
         "agent": chosen.agent if asked.agent is None else asked.agent,
         "team": chosen.team if asked.team is None else asked.team,
         "environment": chosen.environment if asked.environment is None else asked.environment,
@@ -134,13 +140,47 @@ def newborn(
 
 
 def bear(executions: Sequence[Execution], *, now: datetime, actor: str, **data: Any) -> None:
-    """Write newborn executions, their clocks and their first events, inside the caller's transaction."""
+    """Write newborn executions, their clocks and their first events, inside the caller's transaction.
+
+    One whose task says so ends at once, or takes the place of others, where as many of its key are live as may be at work.
+    """
+    limits.spread([execution for execution in executions if execution.limit_key and execution.available_at is None])
     Execution.objects.bulk_create(executions)
     if clocks := [timer for execution in executions for timer in _clocks(execution, now=now)]:
         Timer.objects.bulk_create(clocks)
     for execution in executions:
         told = events.with_digests({**_told(execution), **data}, {"input": execution.input})
         events.record(execution, "submitted", now=now, actor=actor, data=told)
+    meeting = [execution for execution in executions if execution.limit_key and _policy(execution).meets]
+    limits.lock_tasks(execution.task_id for execution in meeting)
+    for execution in meeting:
+        _meet(execution, now=now)
+
+
+def _policy(execution: Execution) -> Concurrency:
+    return Concurrency.read(execution.task_version.concurrency)
+
+
+def _meet(execution: Execution, *, now: datetime) -> None:
+    """What becomes of a newborn execution, and of the others of its key, where that key may have no place left."""
+    policy, others = _policy(execution), limits.live_of_key(execution)
+    surplus = len(others) + 1 - (policy.limit or 0)
+    if surplus > 0 and policy.on_conflict == OnConflict.SKIP:
+        of_key = f" of “{limits.shown(execution.limit_key)}”" if policy.key else ""
+        reason = f"skipped: {len(others)}{of_key} {'is' if len(others) == 1 else 'are'} live already"
+        end(Execution.objects.all(), execution.pk, State.CANCELLED, now=now, actor="system", reason=reason,
+            reason_code=Reason.CONFLICT)  # fmt: skip
+        execution.refresh_from_db()
+    elif surplus > 0:
+        stopping = [pk for pk, state in others[:surplus] if state != State.CANCELLING]
+        transaction.on_commit(partial(_make_room, stopping, f"{execution} takes its place", now=now), robust=True)
+
+
+def _make_room(stopping: Sequence[UUID], reason: str, *, now: datetime) -> None:
+    """Cancel those whose place is taken, each in a transaction of its own; one that has ended meanwhile has made room."""
+    for pk in stopping:
+        with suppress(Refused):
+            cancel(pk, now=now, actor="system", reason=reason, reason_code=Reason.CONFLICT)
 
 
 def _clocks(execution: Execution, *, now: datetime) -> list[Timer]:
@@ -200,7 +240,8 @@ def _digest(execution: Execution, wish: Mapping[str, Any]) -> str:
     return hashlib.sha256(asked + b"\n" + execution.input.encode()).hexdigest()
 
 
-def _replayed(actor: str, key: str, digest: str) -> Execution | None:
+def replayed(actor: str, key: str, digest: str) -> Execution | None:
+    """What this key made before; raises Refused where that was another request."""
     earlier = Execution.objects.filter(idempotency_by=actor, idempotency_key=key).first()
     if earlier is not None and earlier.request_digest != digest:
         message = f"The idempotency key “{key}” was used for a different request ({earlier}); use a new key."

@@ -64,8 +64,6 @@ def test_unknown_members_are_refused_by_name() -> None:
         ({"runtime": "java"}, "/runtime"),
         ({"dependencies": {"python": ["requests"]}}, "/dependencies"),
         ({"secrets": ["KEY"]}, "/secrets"),
-        ({"concurrency": {"limit": 1}}, "/concurrency"),
-        ({"timeouts": {"queue": 5}}, "/timeouts"),
         ({"security": {"network": ["example.org:443"]}}, "/security/network"),
         ({"limits": {"cpu_max": 1}}, "/limits/cpu_max"),
     ],

@@ -240,9 +240,11 @@ def test_slots_are_never_exceeded_and_take_until_nothing_is_due() -> None:
     todo, running, most, done = list(range(20)), [0], [0], threading.Event()
     lock = threading.Lock()
 
-    def claim() -> Any:
+    def claim(free: int) -> Any:
         with lock:
-            return todo.pop() if todo else None
+            assert 1 <= free <= 3 - running[0]
+            taken, todo[:] = todo[:free], todo[free:]
+            return taken
 
     def work(_: Any) -> None:
         with lock:
@@ -264,6 +266,58 @@ def test_slots_are_never_exceeded_and_take_until_nothing_is_due() -> None:
     slots.wake()
     assert slots.wait_idle(1)
     assert todo == [1]
+
+
+def test_a_slot_claims_for_all_that_are_free_and_hands_over_what_it_got() -> None:
+    asked: list[int] = []
+    together = threading.Barrier(4)
+
+    def claim(free: int) -> Any:
+        asked.append(free)
+        return ["a", "b", "c"] if len(asked) == 1 else []
+
+    slots = Slots(count=4, claim=claim, run=lambda _: together.wait(10))
+    slots.wake()
+    assert together.wait(10) is not None  # all three run at once
+    assert slots.wait_idle(10)
+    assert asked[0] == 4
+
+
+def test_a_wake_up_during_a_look_is_not_lost() -> None:
+    looking, go_on, todo, done = threading.Event(), threading.Event(), ["late"], threading.Event()
+
+    def claim(free: int) -> Any:
+        if not looking.is_set():
+            looking.set()
+            go_on.wait(10)
+            return []
+        return [todo.pop()] if todo else []
+
+    slots = Slots(count=2, claim=claim, run=lambda _: done.set())
+    slots.wake()
+    assert looking.wait(10)
+    slots.wake()
+    go_on.set()
+    assert done.wait(10)
+
+
+def test_a_claim_that_fails_gives_its_places_back(caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[int] = []
+
+    def claim(free: int) -> Any:
+        asked.append(free)
+        if len(asked) == 1:
+            raise RuntimeError("the database did not answer")
+        return []
+
+    slots = Slots(count=3, claim=claim, run=lambda _: None)
+    for looks in (1, 2):
+        slots.wake()
+        deadline = time.monotonic() + 10
+        while len(asked) < looks and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert slots.wait_idle(10)
+    assert asked == [3, 3]
 
 
 def test_insisting_outlives_a_broken_connection(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,8 +23,7 @@ def bar(execution: Execution, now: datetime) -> TimeBar:
 
 def claim(execution: Execution, at: datetime) -> transitions.Claim:
     Execution.objects.filter(pk=execution.pk).update(available_at=None)
-    found = transitions.claim("w1", incarnation=1, queues=["default"], offers=["python"], now=at)
-    assert found
+    [found] = transitions.claim("w1", incarnation=1, queues=["default"], offers=["python"], now=at)
     transitions.start(found, sandbox="s", method="container", driver="bwrap", choice="", now=at)
     return found
 
