@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby, pairwise
 from typing import Any
 from uuid import UUID
@@ -48,9 +49,11 @@ def unfinished(ids: Collection[UUID]) -> dict[UUID, str]:
 
 
 def ends(ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
-    """By execution: state, reason_code, attempt, losses, retries, output (a value), and what its steps recorded, by attempt."""
-    names = ("pk", "state", "reason_code", "attempt", "losses", "retries", "output")
-    found = {row["pk"]: {**row, "pk": str(row["pk"]), "output": json.loads(row["output"] or "null"), "steps": {}}
+    """By execution: state, reason_code, attempt, losses, retries, output (a value), created_at and started_at (unix seconds),
+    and by each step's key the attempt that recorded it."""
+    names = ("pk", "state", "reason_code", "attempt", "losses", "retries", "output", "created_at", "started_at")
+    found = {row["pk"]: {**row, "pk": str(row["pk"]), "output": json.loads(row["output"] or "null"), "steps": {},
+                         "created_at": _unix(row["created_at"]), "started_at": _unix(row["started_at"])}
              for row in Execution.objects.filter(pk__in=ids).values(*names)}  # fmt: skip
     for step in Step.objects.filter(execution__in=ids, kind=Step.Kind.STEP, copied=False):
         found[step.execution_id]["steps"][step.key] = step.attempt
@@ -58,14 +61,15 @@ def ends(ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
 
 
 def attempts(ids: Collection[UUID]) -> list[dict[str, Any]]:
-    """Every attempt of these executions: execution, number, worker, claimed_at, finished_at (unix seconds), outcome."""
+    """Every attempt of these executions: execution, number, worker, outcome, and its moments (unix seconds)."""
     return [
         {
             "execution": str(attempt.execution_id),
             "number": attempt.number,
             "worker": attempt.worker,
-            "claimed_at": attempt.claimed_at.timestamp(),
-            "finished_at": attempt.finished_at and attempt.finished_at.timestamp(),
+            "claimed_at": _unix(attempt.claimed_at),
+            "started_at": _unix(attempt.started_at),
+            "finished_at": _unix(attempt.finished_at),
             "outcome": attempt.outcome,
         }
         for attempt in Attempt.objects.filter(execution__in=ids).order_by("execution", "number")
@@ -163,3 +167,7 @@ def _step(data: dict[str, Any]) -> tuple[str, int]:
 
 def as_ids(texts: Iterable[str]) -> list[UUID]:
     return [UUID(text) for text in texts]
+
+
+def _unix(moment: datetime | None) -> float | None:
+    return moment.timestamp() if moment is not None else None

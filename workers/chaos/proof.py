@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone
 
 from executions import clauses, transitions
@@ -66,6 +68,13 @@ def attempts(accepted: list[str]) -> list[dict[str, Any]]:
     return clauses.attempts([*ids, *clauses.births(ids)])
 
 
+def session(_: Any) -> str:
+    """The key of a session in which the admin is signed in."""
+    client = Client()
+    client.force_login(User.objects.get(username="admin"))
+    return client.cookies["sessionid"].value
+
+
 ASKED: dict[str, Callable[[Any], Any]] = {
-    "tasks": tasks, "judged": judged, "unfinished": unfinished, "submit": submit, "attempts": attempts,
+    "tasks": tasks, "judged": judged, "unfinished": unfinished, "submit": submit, "attempts": attempts, "session": session,
 }  # fmt: skip

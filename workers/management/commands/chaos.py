@@ -22,6 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--seeds", type=int, default=10, help="of F2 (10), counted from --seed")
         parser.add_argument("--seed", type=int, default=1, help="the first one (1)")
         parser.add_argument("--repeats", type=int, default=20, help="kills at each failpoint (20)")
+        parser.add_argument("--executions", type=int, default=2000, help="of F7 (2000)")
         parser.add_argument("--json", action="store_true", help="JSON lines alone, no table")
         parser.add_argument("--inside", help="what a chaos run asks of its own houses")
         parser.add_argument("--argument", type=Path, help="a file with what is asked about")
@@ -50,7 +51,7 @@ def inside(what: str, argument: Path) -> Any:
 def measured(options: dict[str, Any]) -> Iterator[Finding]:
     if unknown := set(options["measures"]) - set(MEASURES):
         sys.exit(f"There is no measure {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}.")
-    amount = Amount(options["seconds"], options["seeds"], options["seed"], options["repeats"])
+    amount = Amount(options["seconds"], options["seeds"], options["seed"], options["repeats"], options["executions"])
     for name in options["measures"] or MEASURES:
         for database in options["database"] or DATABASES:
             yield from MEASURES[name](database, amount)
