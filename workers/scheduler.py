@@ -1,4 +1,5 @@
-"""Heals what a lost message or a lost worker left: sweep, reap, timers. Its own process, any number of copies.
+"""Heals what a lost message or a lost worker left: sweep, reap, timers. It also anchors and prunes histories. Its own process,
+any number of copies.
 
 It does not reap until it has had one lease of healthy contact with the database, and starts that wait again when a tick comes
 later than one lease after the last (a laptop that slept): owners must have had the chance to renew first.
@@ -18,6 +19,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from executions import queries, transitions
+from executions.history import Upkeep
 from workers.dispatch import Bell
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ class Scheduler:
     clock: Callable[[], float] = time.monotonic
     healthy_since: float | None = field(default=None, init=False)
     last_tick: float | None = field(default=None, init=False)
+    upkeep: Upkeep = field(default_factory=Upkeep, init=False)
 
     def tick(self) -> None:
         """Look once; a database that does not answer only starts the wait again."""
@@ -54,6 +57,7 @@ class Scheduler:
             cancel_children()
             if self._may_reap():
                 reap()
+            self.upkeep.tick(timezone.now())
         except (DatabaseError, InterfaceError) as error:
             logger.warning("the database did not answer: %s", error)
             self.healthy_since = None

@@ -18,6 +18,11 @@ from tasks.sdk.canonical import Unfit, decode
 S, W = State, WaitingFor
 AFTER_THE_END = frozenset({"write_refused", "noted"})
 LEAVES_BEHIND = ("output", "error", "input")
+READ = (
+    "number", "state", "paused_from", "waiting_for", "pausing", "last_seq", "attempt", "retries", "losses",
+    "environment_failures", "created_at", "started_at", "finished_at", "task__slug", "task_version__number", "run", "parent",
+    "rerun_of", *LEAVES_BEHIND,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,15 +192,16 @@ def _unlikely(before: str, event: EventRow) -> Iterable[str]:
 def _may_become(before: str, standing: str) -> bool:
     target, source = _state(standing), _state(before)
     if target == S.PAUSED:  # where it would stand, had it not been paused
-        return source == _after("from", standing) or source in MOVES.get(_after("from", standing), ())
-    return source in MOVES.get(target, ())
+        return source == (back := _after("from", standing)) or source in MOVES.get(back, frozenset())
+    return source in MOVES.get(target, frozenset())
 
 
 def _stays_paused(before: str, event: EventRow) -> bool:
-    return _state(before) == _state(event.standing) == S.PAUSED
+    return {_state(before), _state(event.standing)} == {S.PAUSED}
 
 
 def _state(standing: str) -> Any:
+    """The word for its state, which may be no state at all."""
     return standing.partition(" ")[0]
 
 

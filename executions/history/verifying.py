@@ -9,23 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import reduce
 from itertools import groupby
-from operator import attrgetter, or_
+from operator import attrgetter
 from uuid import UUID
 
 from django.db import DatabaseError
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from executions import seals
 from executions.history import anchors
-from executions.history.fold import differences, facts_of, fold
+from executions.history.fold import LEAVES_BEHIND, READ, differences, facts_of, fold
 from executions.models import EVENT_COLUMNS, Anchor, Event, EventRow, Execution, Tombstone
-from executions.models.execution import UNSEEN
 from executions.seals import UnknownKey
 
 BATCH = 200
-LARGE = ("input", "output", "error")
 UNREADABLE = (ValueError, TypeError, AttributeError, DatabaseError)
 
 
@@ -218,9 +215,9 @@ class Verification:
 
 def _rows(batch: Sequence[UUID]) -> Iterator[Execution]:
     """Rows with digests in place of their large texts, read a few at a time."""
-    rows = Execution.objects.filter(pk__in=batch).select_related("task", "task_version").defer(*UNSEEN)
+    rows = Execution.objects.filter(pk__in=batch).select_related("task", "task_version").only(*READ)
     for row in rows.iterator(chunk_size=10):
-        for name in LARGE:
+        for name in LEAVES_BEHIND:
             if (text := getattr(row, name)) is not None:
                 setattr(row, name, seals.digest(text))
         yield row
@@ -231,15 +228,18 @@ def _unlike(anchor: Anchor) -> Iterator[Finding]:
     lines = list(anchors.entries_of(anchor))
     for at in range(0, len(lines), BATCH):
         part = lines[at : at + BATCH]
-        wanted = reduce(or_, (Q(execution=pk, seq=seq) for pk, seq, _ in part))
-        there = {
-            (pk, seq): head for pk, seq, head in Event.objects.filter(wanted).values_list("execution_id", "seq", "hash")
-        }
+        there = _heads({pk for pk, _, _ in part}, {seq for _, seq, _ in part})
         gone = {stone.pk: stone for stone in Tombstone.objects.filter(pk__in=[pk for pk, _, _ in part])}
         for pk, seq, head in part:
             expected = "" if anchor.kind == Anchor.Kind.UNSEALED else head
             if there.get((pk, seq)) != expected and not _buried(gone.get(pk), seq, expected):
                 yield Finding(_vanished(pk, anchor), str(pk), None, seq)
+
+
+def _heads(executions: set[UUID], seqs: set[int]) -> dict[tuple[UUID, int], str]:
+    """Seals by execution and seq."""
+    events = Event.objects.filter(execution__in=executions, seq__in=seqs).order_by()
+    return {(pk, seq): head for pk, seq, head in events.values_list("execution_id", "seq", "hash")}
 
 
 def _buried(stone: Tombstone | None, seq: int, head: str) -> bool:
@@ -262,7 +262,7 @@ def _strays() -> Iterator[Finding]:
 def _still_there(found: Iterable[Finding]) -> Iterator[Finding]:
     """Findings, but for executions that retention has removed while they were looked at."""
     kept = list(found)
-    about = {finding.execution for finding in kept}
+    about = {finding.execution for finding in kept if finding.execution is not None}
     gone = {str(pk) for pk in Tombstone.objects.filter(pk__in=about).values_list("pk", flat=True)} if about else set()
     there = {str(pk) for pk in Execution.objects.filter(pk__in=gone).values_list("pk", flat=True)} if gone else set()
     return (finding for finding in kept if finding.execution not in gone - there)

@@ -106,7 +106,9 @@ def sentence(tally: Tally, wrong: int) -> str:
     told = f"Verified {', '.join(looked[:-1])} and {looked[-1]}: "
     told += f"{counted(wrong, 'finding')}." if wrong else "nothing is wrong."
     if tally.unsealed:
-        told += f" {counted(tally.unsealed, 'execution')} began before histories were sealed: that part is held by an anchor alone."
+        told += (
+            f" {counted(tally.unsealed, 'execution')} began before histories were sealed: an anchor holds that part."
+        )
     if tally.last_anchor:
         told += f" The last anchor is {tally.last_anchor}; keep it elsewhere to know it again."
     return told
