@@ -96,9 +96,10 @@ def document(version: TaskVersion) -> dict[str, Any]:
 
 
 def load_demo(*, now: datetime | None = None) -> list[Task]:
-    """Define the demo tasks that are missing or changed, and plan each when it is new."""
+    """Define the demo tasks that are missing or changed, and plan each when it is new and no part of another."""
     now = now or timezone.now()
-    return [_load(DEMO / folder, now=now) for folder in demo.ORDER]
+    parts = [_load(DEMO / folder, now=now, plans=False) for folder in demo.PARTS]
+    return parts + [_load(DEMO / folder, now=now, plans=True) for folder in demo.ORDER]
 
 
 def read(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,14 +180,15 @@ def _add(task: Task, fields: dict[str, Any], *, now: datetime, by: str) -> TaskV
 
 
 @transaction.atomic
-def _load(folder: Path, *, now: datetime) -> Task:
+def _load(folder: Path, *, now: datetime, plans: bool) -> Task:
     given = json.loads((folder / "task.json").read_text())
     if given["kind"] == "script":
         given["source"] = (folder / SOURCES[given["runtime"]]).read_text()
     known = Task.objects.select_related("latest").filter(slug=given["slug"]).first()
     if known is None:
         task = define(given, now=now, by="system").task
-        planning.plan(task, now=now, input=None)
+        if plans:
+            planning.plan(task, now=now, input=None)
         return task
     if known.latest and document(known.latest) != document(TaskVersion(task=known, **_version_fields(given))):
         add_version(known, given, now=now, by="system")

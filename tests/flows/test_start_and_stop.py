@@ -9,7 +9,15 @@ from pathlib import Path
 
 from tests.services import ROOT, House, spawn, until
 
-DEMO = {"summarise-csv", "release-assistant", "long-import", "flaky-gateway", "log-fountain"}
+DEMO = {
+    "summarise-csv",
+    "release-assistant",
+    "long-import",
+    "flaky-gateway",
+    "log-fountain",
+    "order-processing",
+    "onboarding",
+}
 NO_SANDBOX = "bubblewrap is not installed, so nothing can be sandboxed here: apt install bubblewrap"
 
 NewHouse = Callable[..., House]
