@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
 
 from executions import families
 from executions.models import (
@@ -26,10 +26,11 @@ from executions.models import (
     clock,
     read_clock,
 )
-from executions.states import CLAIMABLE, HELD, LIVE, PHASES
+from executions.states import CLAIMABLE, HELD, LIVE, PHASES, State
 from tasks.models import Plan, Queue
 
 MOST_COUNTED = 1000
+ENDED = ("completed", "failed")  # columns
 REAP_GRACE = timedelta(seconds=5)
 
 
@@ -148,7 +149,7 @@ def due_timers(*, limit: int = 100) -> list[int]:
 def in_column(phase: str, *, after: tuple[Any, UUID] | None = None, limit: int = 50) -> list[Execution]:
     """Cards of one column after the one with this keyset: newest first by (state_at, id), those in Pending as they will
     start, by (rank, id: a number and a UUID)."""
-    rows = Execution.objects.for_cards().filter(state__in=PHASES[phase])
+    rows = _cards().filter(in_phases([phase]), _is_shown(phase))
     if phase == "pending":
         if after is not None:
             rows = rows.filter(rank__gte=after[0]).exclude(rank=after[0], id__lte=after[1])
@@ -160,12 +161,34 @@ def in_column(phase: str, *, after: tuple[Any, UUID] | None = None, limit: int =
 
 def count_in(phase: str) -> int:
     """How many executions stand in a column, counted up to MOST_COUNTED + 1."""
-    return Execution.objects.filter(state__in=PHASES[phase])[: MOST_COUNTED + 1].count()
+    return Execution.objects.filter(in_phases([phase]), _is_shown(phase))[: MOST_COUNTED + 1].count()
 
 
 def cards(ids: Iterable[UUID]) -> list[Execution]:
     """Executions as cards, by id, in one query."""
-    return list(Execution.objects.for_cards().filter(pk__in=list(ids)))
+    return list(_cards().filter(pk__in=list(ids)))
+
+
+def in_phases(names: Iterable[str]) -> Q:
+    """Those in one of these phases: by their state, and what is paused where it was."""
+    wanted = set(names)
+    states = {state for name in wanted for state in PHASES.get(name, ())}
+    if "pending" in wanted and "running" not in wanted:
+        return Q(state__in=sorted(states | {State.PAUSED}), paused_from__in=["", State.PENDING])
+    if "running" in wanted and "pending" not in wanted:
+        return Q(state__in=sorted(states)) & ~Q(paused_from=State.PENDING)
+    return Q(state__in=sorted(states))
+
+
+def runs(lineage: UUID) -> list[Execution]:
+    """All runs of one lineage, the first first."""
+    return list(Execution.objects.filter(lineage=lineage).only("number", "run", "state", "lineage").order_by("run"))
+
+
+def children(pk: UUID, *, limit: int) -> list[Execution]:
+    """What an execution started, in the order of its calls."""
+    rows = Execution.objects.filter(parent=pk).select_related("task").defer("input", "output", "error")
+    return list(rows.order_by("created_at", "number")[:limit])
 
 
 def changed_since(moment: datetime, *, limit: int = 501) -> list[UUID]:
@@ -212,6 +235,20 @@ def waiting_since() -> dict[str, tuple[int, datetime]]:
     """By queue: how many wait for a slot, and since when the first of those that never ran does."""
     rows = Execution.objects.filter(state__in=CLAIMABLE).order_by().values("queue")
     return {row["queue"]: (row["n"], row["since"]) for row in rows.annotate(n=Count("pk"), since=Min("created_at"))}
+
+
+def _cards() -> QuerySet[Execution]:
+    """Cards, with the number of what started them, and whether a later run of their lineage took their place."""
+    return Execution.objects.for_cards().annotate(parent_number=F("parent__number"), is_superseded=_is_superseded())
+
+
+def _is_shown(phase: str) -> Q:
+    """What has ended leaves the board when it is run again; what is under way never does."""
+    return ~Q(_is_superseded()) if phase in ENDED else Q()
+
+
+def _is_superseded() -> Exists:
+    return Exists(Execution.objects.filter(lineage=OuterRef("lineage"), run__gt=OuterRef("run")))
 
 
 def _recorded(pk: UUID) -> tuple[Recorded, ...]:

@@ -101,18 +101,18 @@ PHASES: dict[str, frozenset[State]] = {
 }
 
 
-def phase(state: str) -> str:
-    """The coarse word of API and filters: pending, running, completed, failed or cancelled."""
-    return next(name for name, states in PHASES.items() if state in states)
+def phase(state: str, paused_from: str = "") -> str:
+    """The coarse word of API and filters: pending, running, completed, failed or cancelled. What is paused is where it was."""
+    return next(name for name, states in PHASES.items() if (paused_from or state) in states)
 
 
-def allowed_verbs(state: str, *, pausing: bool = False) -> list[str]:
+def allowed_verbs(state: str, *, pausing: bool = False, waiting_for: str = "") -> list[str]:
     """What may be asked of an execution in this state; a refusal names these."""
     if state in FINAL:
         return ["retry"]
     frozen = pausing or state == S.PAUSED
     verbs = {
-        "answer": state == S.WAITING,
+        "answer": waiting_for == WaitingFor.ANSWER,
         "cancel": state != S.CANCELLING,
         "pause": not frozen and state != S.CANCELLING,
         "resume": frozen and state != S.CANCELLING,

@@ -4,14 +4,18 @@ that the claim goes by. The first predicate that matches wins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from uuid import UUID
 
+from django.db.models import Count, Q
 from django.utils import timezone
 
-from executions.models import Execution, Question, Worker
-from executions.states import CLAIMABLE, FINAL, Reason, State
+from executions import limits
+from executions.limits import Stop
+from executions.models import Event, Execution, Question, Wait, Worker
+from executions.states import CLAIMABLE, HELD, LIVE, Reason, State, WaitingFor
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +44,92 @@ class Facts:
 def reasons(executions: Iterable[Execution], *, facts: Facts | None = None) -> dict[UUID, Why]:
     """Why each of these is not moving; those that move, or have ended without a word to say, are left out."""
     rows = list(executions)
-    if not any(row.state in CLAIMABLE | {State.WAITING} for row in rows):
-        return {row.pk: why for row in rows if (why := _moving(row))}
-    facts = facts or Facts.read()
-    prompts = _prompts(row.pk for row in rows if row.state == State.WAITING)
-    found = ((row, _why(row, facts, prompts.get(row.pk, ""))) for row in rows)
+    claimable = [row for row in rows if row.state in CLAIMABLE]
+    if claimable and facts is None:
+        facts = Facts.read()
+    told, stops = Told.read(rows), limits.stops(claimable) if claimable else {}
+    found = (
+        (row, _queued(row, facts, stops.get(row.pk)) if row.state in CLAIMABLE and facts else _why(row, told))
+        for row in rows
+    )
     return {row.pk: why for row, why in found if why is not None}
 
 
-def _why(row: Execution, facts: Facts, prompt: str) -> Why | None:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What some executions wait for, and who paused or ended them: one query a kind, however many there are."""
+
+    prompts: dict[UUID, str]
+    waits: dict[UUID, Wait]
+    children: dict[tuple[UUID, str, int], tuple[int, int]]  # by call: those that have not ended, and all
+    words: dict[UUID, Event]
+
+    @classmethod
+    def read(cls, rows: Sequence[Execution]) -> Told:
+        waiting = [row for row in rows if row.state == State.WAITING]
+        asking = [row.pk for row in waiting if row.waiting_for == WaitingFor.ANSWER]
+        parents = [row.pk for row in waiting if row.waiting_for == WaitingFor.CHILDREN]
+        others = [row.pk for row in waiting if row.waiting_for != WaitingFor.ANSWER]
+        stopped = [row.pk for row in rows if row.state in (State.PAUSED, State.TERMINATED)]
+        return cls(_prompts(asking), _waits(others), _children(parents), _words(stopped))
+
+
+def _queued(row: Execution, facts: Facts, stop: Stop | None) -> Why | None:
+    held_back = _held_back(row, stop)
+    return _not_before(row) or held_back or _no_worker(row, facts) or _none_can(row, facts) or _busy(row, facts)
+
+
+def _why(row: Execution, told: Told) -> Why | None:
     if row.state == State.WAITING:
-        return Why(
-            "waiting_for_answer", f"Waits for an answer: {prompt}" if prompt else "Waits for an answer.", act=True
-        )
-    if row.state in CLAIMABLE:
-        return _not_before(row) or _no_worker(row, facts) or _none_can(row, facts) or _busy(row, facts)
-    return _moving(row)
-
-
-def _moving(row: Execution) -> Why | None:
+        return _waiting(row, told)
+    if row.state == State.PAUSED:
+        by = f"Paused{_by(told.words.get(row.pk))}"
+        return Why("paused", f"{by}{'' if by.endswith('.') else '.'} Resume lets it go on.", act=True)
     if row.state == State.CANCELLING:
         return Why("cancelling", f"Stopping: {row.worker} has been told to end it.")
-    if row.state in FINAL and row.reason_code == Reason.INPUT_INVALID:
-        return Why(row.reason_code, "Rejected: its input does not fit the task.")
-    return None
+    if row.pausing and row.state in HELD:
+        return Why("pausing", "Pauses when its code next records something.")
+    if row.state == State.TERMINATED and row.reason_code == Reason.BY_PERSON:
+        return Why(row.reason_code, f"Terminated{_by(told.words.get(row.pk))}")
+    ended = ENDED.get((row.state, row.reason_code))
+    return Why(row.reason_code, ended) if ended else None
+
+
+ENDED: dict[tuple[str, str], str] = {
+    (State.REJECTED, Reason.INPUT_INVALID): "Rejected: its input does not fit the task.",
+    (State.TIMED_OUT, Reason.EXPIRED): "No worker started it in the time it may wait in its queue.",
+    (State.TIMED_OUT, Reason.DEADLINE): "It took longer than it may altogether.",
+    (State.TERMINATED, Reason.NOT_STOPPED): "Nobody saw it stop after it was cancelled, so its record was closed.",
+    (State.CANCELLED, Reason.PARENT_ENDED): "Cancelled: what started it needs it no more.",
+}
+
+
+def _waiting(row: Execution, told: Told) -> Why:
+    wait = told.waits.get(row.pk)
+    due = wait.due_at if wait else None
+    until = f" until {due.astimezone(UTC):%d %b %H:%M:%S} UTC" if due else ""
+    at = due.isoformat() if due else ""
+    match row.waiting_for:
+        case WaitingFor.TIME:
+            return Why("waiting_for_time", f"Sleeps{until}.", due=at)
+        case WaitingFor.SIGNAL:
+            name = f" “{wait.name}”" if wait else ""
+            return Why("waiting_for_signal", f"Waits for the signal{name}{until}.", due=at)
+        case WaitingFor.CHILDREN:
+            call = (row.pk, wait.key, wait.occurrence) if wait else (row.pk, "", 0)
+            live, all_ = told.children.get(call, (0, 0))
+            return Why("waiting_for_children", f"Waits for {live} of {all_} {'child' if all_ == 1 else 'children'}.")
+    prompt = told.prompts.get(row.pk, "")
+    return Why("waiting_for_answer", f"Waits for an answer: {prompt}" if prompt else "Waits for an answer.", act=True)
+
+
+def _by(event: Event | None) -> str:
+    """“ by mira: until Monday”."""
+    if event is None:
+        return "."
+    kind, colon, name = event.actor.partition(":")
+    said = f" by {name if colon else 'Runboard' if kind in ('system', 'scheduler') else kind}"
+    return f"{said}: {event.reason}" if event.reason else f"{said}."
 
 
 def _not_before(row: Execution) -> Why | None:
@@ -75,6 +141,28 @@ def _not_before(row: Execution) -> Why | None:
     if row.reason_code in (Reason.ENVIRONMENT, Reason.RESOURCES):
         return Why(row.reason_code, "Its sandbox failed; it tries again.", due=at)
     return Why("not_before", "Starts later, as asked.", due=at)
+
+
+def _held_back(row: Execution, stop: Stop | None) -> Why | None:
+    """What a pause or a limit says, and what somebody can do about it."""
+    if stop is None:
+        return None
+    task, most = row.task.slug, stop.limit
+    match stop.code:
+        case "queue_paused":
+            by = stop.by.partition(":")[2] or stop.by
+            told = f"The queue “{row.queue}” is paused{f' by {by}' if by else ''}; resume it on the workers page."
+            return Why(stop.code, told, act=True)
+        case "queue_limit":
+            return Why(stop.code, f"The queue “{row.queue}” has {most} at work, its limit; it starts when one ends.")
+        case "task_limit":
+            return Why(stop.code, f"“{task}” has {most} at work, its limit; it starts when one ends.")
+        case "key_limit":
+            return Why(stop.code, f"“{task}” has {most} at work for “{stop.key}”, its limit; it starts when one ends.")
+    rate = f"{most} in {stop.seconds:g} s"
+    return Why(
+        stop.code, f"“{task}” has begun as often as it may ({rate}).", due=stop.at.isoformat() if stop.at else ""
+    )
 
 
 def _no_worker(row: Execution, facts: Facts) -> Why | None:
@@ -117,3 +205,38 @@ def _prompts(ids: Iterable[UUID]) -> dict[UUID, str]:
         return {}
     rows = Question.objects.filter(execution__in=wanted, state=Question.State.OPEN)
     return {pk: prompt[:200] for pk, prompt in rows.values_list("execution", "prompt")}
+
+
+def _waits(ids: Sequence[UUID]) -> dict[UUID, Wait]:
+    """What goes on of sleeps, calls of children and waits for signals."""
+    if not ids:
+        return {}
+    rows = Wait.objects.filter(execution__in=ids, finished_at=None).only(
+        "execution", "key", "occurrence", "name", "due_at"
+    )
+    return {wait.execution_id: wait for wait in rows}
+
+
+def _children(parents: Sequence[UUID]) -> dict[tuple[UUID, str, int], tuple[int, int]]:
+    if not parents:
+        return {}
+    calls = Execution.objects.filter(parent__in=parents).order_by().values("parent", "parent_key", "parent_occurrence")
+    counted = calls.annotate(live=Count("pk", filter=Q(state__in=LIVE)), all=Count("pk"))
+    return {
+        (row["parent"], row["parent_key"], row["parent_occurrence"]): (row["live"], row["all"])
+        for row in counted
+        if row["parent"]
+    }
+
+
+def _words(ids: Sequence[UUID]) -> dict[UUID, Event]:
+    """The event that tells who asked for it and why; a pause is asked for before its worker reaches it."""
+    if not ids:
+        return {}
+    found: dict[UUID, Event] = {}
+    kinds = ("pause_requested", "paused", "unpaused", "terminated")
+    for event in Event.objects.filter(execution__in=ids, kind__in=kinds).order_by("execution", "seq"):
+        before = found.get(event.execution_id)
+        if event.kind != "paused" or before is None or before.kind != "pause_requested":
+            found[event.execution_id] = event
+    return found

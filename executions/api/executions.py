@@ -1,4 +1,4 @@
-"""Executions: list, submit, look at, wait for, cancel."""
+"""Executions: list, submit, look at, wait for."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions import transitions, waiting
+from executions import queries, transitions, waiting
 from executions.api.serializers import (
     PHASE_NAMES,
     STATES,
     Batch,
     BatchAnswer,
-    Cancel,
     ExecutionRow,
     ExecutionWhole,
     Submit,
 )
 from executions.models import Execution
 from executions.models.execution import ExecutionQuerySet
-from executions.states import FINAL, PHASES
+from executions.states import FINAL
 from executions.transitions import Submission
 from tasks.access import Principal
 from tasks.api.fields import WHOLE, AnyOf, Moment, Strict, Text, Unknown
@@ -121,18 +120,6 @@ class OneExecution(Resource):
         return Response(whole(pk))
 
 
-class CancelExecution(Resource):
-    scopes = {"POST": "cancel"}
-
-    @extend_schema(request=Cancel, responses={200: ExecutionWhole})
-    def post(self, request: Request, pk: UUID) -> Response:
-        """Stop an execution: at once where no worker holds it, else as soon as it is seen to have stopped."""
-        reason = self.sent(Cancel).get("reason", "")
-        found(Execution.objects.only("pk"), "execution", pk=pk)
-        transitions.cancel(pk, now=timezone.now(), actor=self.principal.actor, reason=reason)
-        return Response(whole(pk))
-
-
 def shown() -> ExecutionQuerySet:
     """Executions with the names that their JSON holds, in one query."""
     return Execution.objects.annotate(
@@ -156,7 +143,7 @@ def filtered(rows: ExecutionQuerySet, asked: Mapping[str, Any]) -> ExecutionQuer
              "since": "created_at__gte", "state": "state__in"}  # fmt: skip
     rows = rows.filter(**{plain[name]: value for name, value in asked.items() if name in plain})
     if "phase" in asked:
-        rows = rows.filter(state__in=sorted(state for word in asked["phase"] for state in PHASES[word]))
+        rows = rows.filter(queries.in_phases(asked["phase"]))
     if "label" in asked:
         rows = rows.labelled(asked["label"])
     return rows.matching(asked["q"]) if "q" in asked else rows

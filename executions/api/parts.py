@@ -1,4 +1,4 @@
-"""What belongs to one execution: its events, log lines, steps, questions, children and attempts."""
+"""What belongs to one execution: its events, log lines, steps, waits, signals, questions, children and attempts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,17 @@ from rest_framework.response import Response
 from executions import queries
 from executions.api.executions import shown, told
 from executions.api.pagination import address, limit_of
-from executions.api.serializers import AttemptRow, EventRow, ExecutionRow, LineRow, QuestionRow, StepRow
-from executions.models import Attempt, Event, Execution, Question, Step
+from executions.api.serializers import (
+    AttemptRow,
+    EventRow,
+    ExecutionRow,
+    LineRow,
+    QuestionRow,
+    SignalRow,
+    StepRow,
+    WaitRow,
+)
+from executions.models import Attempt, Event, Execution, Question, Signal, Step, Wait
 from tasks.api.fields import Strict
 from tasks.api.resource import Resource, found
 
@@ -75,6 +84,24 @@ class Steps(Part):
     def get(self, request: Request, pk: UUID) -> Response:
         """What it has recorded, in the order of recording."""
         return self.page(self.of(pk), StepRow)
+
+
+class Waits(Part):
+    model, keyset = Wait, ("id",)
+
+    @extend_schema(responses=WaitRow(many=True))
+    def get(self, request: Request, pk: UUID) -> Response:
+        """What its code has waited for, and waits for now, besides answers."""
+        return self.page(self.of(pk), WaitRow)
+
+
+class Signals(Part):
+    model, keyset = Signal, ("id",)
+
+    @extend_schema(responses=SignalRow(many=True))
+    def get(self, request: Request, pk: UUID) -> Response:
+        """What was sent to it, the oldest first."""
+        return self.page(self.of(pk).select_related("taken_by"), SignalRow)
 
 
 class Questions(Part):

@@ -7,15 +7,17 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from executions.models import QUESTION_KINDS, Execution, Question
-from executions.states import PHASES, State, phase
+from executions.models import QUESTION_KINDS, Execution, Question, Step
+from executions.states import PHASES, State, WaitingFor, allowed_verbs, phase
 from executions.waiting import Why
-from tasks.api.fields import Moment, OneOf, OrNull, StoredValue, Strict, Text, Value, Whole
+from tasks.api.fields import Moment, Number, OneOf, OrNull, StoredValue, Strict, Text, Truth, Value, Whole
 from tasks.models import PRIORITIES
 
 STATES = tuple(map(str, State))
 PHASE_NAMES = tuple(PHASES)
 QUESTION_STATES = tuple(Question.State.values)
+STEP_KINDS = tuple(Step.Kind.values)
+WAIT_KINDS = (str(WaitingFor.TIME), str(WaitingFor.CHILDREN), str(WaitingFor.SIGNAL))
 MOST_LABELS = 50
 MOST_IN_A_BATCH = 200
 
@@ -34,8 +36,13 @@ class ExecutionRow(serializers.Serializer[Execution]):
     version = serializers.IntegerField(source="version_number")
     plan = serializers.IntegerField(source="plan_id", allow_null=True)
     parent = serializers.UUIDField(source="parent_id", allow_null=True)  # type: ignore[assignment]
+    parent_key = OrNull(help_text="The call of its parent's code that started it.")
     rerun_of = serializers.UUIDField(source="rerun_of_id", allow_null=True)
-    run = serializers.IntegerField()
+    lineage = serializers.UUIDField(help_text="Runs of the same work share it.")
+    run = serializers.IntegerField(help_text="Its number in the lineage.")
+    paused_from = OrNull(help_text="The state that a resume returns to.")
+    pausing = serializers.BooleanField(help_text="A pause was asked and is not yet reached.")
+    allowed = serializers.SerializerMethodField(help_text="What may be asked of it now.")
     queue = serializers.CharField()
     worker = OrNull()
     agent = serializers.CharField()
@@ -58,7 +65,11 @@ class ExecutionRow(serializers.Serializer[Execution]):
 
     @extend_schema_field(OneOf(PHASE_NAMES))
     def get_phase(self, row: Execution) -> str:
-        return phase(row.state)
+        return phase(row.state, row.paused_from)
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_allowed(self, row: Execution) -> list[str]:
+        return allowed_verbs(row.state, pausing=row.pausing, waiting_for=row.waiting_for)
 
     def get_reason(self, row: Execution) -> str | None:
         why = self._why(row)
@@ -89,7 +100,6 @@ class ExecutionWhole(ExecutionRow):
 class Submit(Strict):
     """What is to run, a task or a plan, and what to choose instead of the task's own settings."""
 
-    later = ("ttl",)
     also = {"oneOf": [{"required": ["task"]}, {"required": ["plan"]}]}
 
     task = Text(required=False, max_length=100, help_text="The slug of a task.")
@@ -99,6 +109,7 @@ class Submit(Strict):
     queue = Text(required=False, allow_null=True, max_length=100)
     priority = OneOf(PRIORITIES, required=False, allow_null=True)
     start_at = Moment(required=False, allow_null=True, help_text="Not before this moment.")
+    ttl = Number(required=False, allow_null=True, help_text="Seconds it may wait for a worker, else it has timed out.")
     agent = Text(required=False, allow_null=True, max_length=100, allow_blank=True)
     team = Text(required=False, allow_null=True, max_length=100, allow_blank=True)
     environment = Text(required=False, allow_null=True, max_length=50, allow_blank=True)
@@ -120,8 +131,48 @@ class BatchAnswer(serializers.Serializer[Any]):
     results = ExecutionWhole(many=True)
 
 
-class Cancel(Strict):
+class WhyAsked(Strict):
     reason = Text(required=False, allow_blank=True, max_length=500)
+
+
+class Terminate(Strict):
+    reason = Text(max_length=500, help_text="Why nobody could wait for a cancel; it stays in its history.")
+
+    def validate_reason(self, reason: str) -> str:
+        if not reason.strip():
+            raise serializers.ValidationError("must say why")
+        return reason
+
+
+class Retry(Strict):
+    """How it is tried again: anew, or keeping what was recorded. Without a member it is the same again."""
+
+    input = Value(required=False, help_text="Left out or null: the input it had.")
+    version = Whole(
+        required=False, allow_null=True, min_value=1, help_text="Left out: the newest, or with what is kept its own."
+    )
+    resume = Truth(required=False, help_text="Keep everything that was recorded.")
+    from_step = Text(required=False, allow_null=True, help_text="Keep what was recorded before this step.")
+    occurrence = Whole(required=False, help_text="Of the step: 0 is the first of its key.")
+    question = serializers.UUIDField(required=False, allow_null=True, help_text="Keep what came before this answer …")
+    answer = Value(required=False, help_text="… and answer the question with this.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        kept = [name for name in ("resume", "from_step", "question") if attrs.get(name) not in (None, False)]
+        wrong = {name: [f"not with {kept[0]}"] for name in kept[1:]}
+        if "occurrence" in attrs and "from_step" not in kept:
+            wrong["occurrence"] = ["needs from_step"]
+        if ("answer" in attrs) != ("question" in kept):
+            wrong["answer"] = ["needs question" if "answer" in attrs else "is required with question"]
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return {name: value for name, value in attrs.items() if value is not None or name == "answer"}
+
+
+class SendSignal(Strict):
+    name = Text(help_text="What its code waits for, or will.")
+    value = Value(required=False)
+    key = Text(required=False, allow_null=True, help_text="One sent twice under the same key counts once.")
 
 
 class Answer(Strict):
@@ -153,10 +204,37 @@ class StepRow(serializers.Serializer[Any]):
 
     key = serializers.CharField()
     occurrence = serializers.IntegerField()
-    attempt = serializers.IntegerField()
+    kind = OneOf(STEP_KINDS)
+    attempt = serializers.IntegerField(help_text="0: an earlier run recorded it.")
     value = StoredValue()
     started_at = Moment()
     finished_at = Moment()
+
+
+class WaitRow(serializers.Serializer[Any]):
+    """A call of its code that waits without holding a slot: for a moment, its children, or a signal."""
+
+    key = serializers.CharField()
+    occurrence = serializers.IntegerField()
+    kind = OneOf(WAIT_KINDS)
+    name = OrNull(help_text="The signal's.")
+    due_at = Moment(allow_null=True, help_text="When a sleep, or the patience for a signal, ends.")
+    value = Value(help_text="What it waited for; null while it goes on.")
+    started_at = Moment()
+    finished_at = Moment(allow_null=True)
+
+
+class SignalRow(serializers.Serializer[Any]):
+    """What was sent to it by name."""
+
+    name = serializers.CharField()
+    key = serializers.CharField(allow_null=True)
+    value = Value()
+    sent_by = serializers.CharField()
+    sent_at = Moment()
+    taken_by = serializers.CharField(
+        source="taken_by.key", allow_null=True, help_text="The wait that took it; null while it is kept for one."
+    )
 
 
 class AttemptRow(serializers.Serializer[Any]):

@@ -2,19 +2,27 @@
 
 from django.urls import path
 
-from executions.api import executions, parts, questions, queues
+from executions.api import executions, exporting, parts, questions, queues, verbs
 
 urlpatterns = [
     path("executions/", executions.Executions.as_view()),
     path("executions/batch/", executions.ExecutionsBatch.as_view()),
     path("executions/<uuid:pk>/", executions.held_until_final(executions.OneExecution.as_view())),
+    path("executions/<uuid:pk>/export/", exporting.ExportExecution.as_view()),
     path("executions/<uuid:pk>/events/", parts.Events.as_view()),
     path("executions/<uuid:pk>/logs/", parts.Logs.as_view()),
     path("executions/<uuid:pk>/steps/", parts.Steps.as_view()),
     path("executions/<uuid:pk>/questions/", parts.Questions.as_view()),
     path("executions/<uuid:pk>/children/", parts.Children.as_view()),
     path("executions/<uuid:pk>/attempts/", parts.Attempts.as_view()),
-    path("executions/<uuid:pk>/cancel/", executions.CancelExecution.as_view()),
+    path("executions/<uuid:pk>/waits/", parts.Waits.as_view()),
+    path("executions/<uuid:pk>/signals/", parts.Signals.as_view()),
+    path("executions/<uuid:pk>/cancel/", verbs.CancelExecution.as_view()),
+    path("executions/<uuid:pk>/pause/", verbs.PauseExecution.as_view()),
+    path("executions/<uuid:pk>/resume/", verbs.ResumeExecution.as_view()),
+    path("executions/<uuid:pk>/terminate/", verbs.TerminateExecution.as_view()),
+    path("executions/<uuid:pk>/retry/", verbs.RetryExecution.as_view()),
+    path("executions/<uuid:pk>/signal/", verbs.SignalExecution.as_view()),
     path("questions/", questions.Questions.as_view()),
     path("questions/<uuid:pk>/", questions.OneQuestion.as_view()),
     path("questions/<uuid:pk>/answer/", questions.AnswerQuestion.as_view()),

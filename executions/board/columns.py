@@ -1,7 +1,8 @@
 """The five columns, and what a card dragged from one to another means: data that views, pages and scripts read alike. Pure.
 
-A card's place is decided by its execution's state alone; a plan stands in Planning, a task in the library. Moving a card
-is calling a verb: MOVES says which, from where to where. What is not there is refused in words (`refusal`).
+A card's place is decided by its execution's state alone (what is paused stays where it was); a plan stands in Planning, a task
+in the library. Moving a card is calling a verb: MOVES says which, from where to where. What is not there is refused in words
+(`refusal`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from executions.states import PHASES
+from executions.states import phase
 
 LIBRARY = "library"  # not a column, but a place to drag from, and to put a plan back to
 
@@ -69,9 +70,10 @@ BY_ITSELF = {
 }
 
 
-def column_of_state(state: str) -> str:
+def column_of_state(state: str, paused_from: str = "") -> str:
     """The column an execution in this state stands in; empty for a cancelled one, which stands in none."""
-    return next((name for name, states in PHASES.items() if state in states and name in TITLES), "")
+    name = phase(state, paused_from)
+    return name if name in TITLES else ""
 
 
 def refusal(source: str, target: str) -> str:

@@ -91,7 +91,7 @@ def _unknown(filters: Filters, queues: Collection[str]) -> list[str]:
 def _narrowed(filters: Filters) -> ExecutionQuerySet:
     rows = Execution.objects.lean().select_related("task", "task_version", "owner")
     if filters.phase:
-        rows = rows.filter(state__in=PHASES.get(filters.phase, ()))
+        rows = rows.filter(queries.in_phases([filters.phase]))
     if filters.state:
         rows = rows.filter(state=filters.state)
     if filters.task:

@@ -6,20 +6,22 @@ answers, waits) is copied in the transaction that makes it, and never run again.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from executions import answers, events
-from executions.models import Execution, Question, Step, Wait, new_id, next_numbers
+from executions.models import Execution, Question, Step, Wait, new_id, next_numbers, touched
 from executions.states import FINAL
 from executions.transitions.moving import check_words, refuse, verb
-from executions.transitions.submitting import bear, newborn
+from executions.transitions.submitting import bear, newborn, replayed
 from tasks.models import TaskVersion
 from tasks.schema import Invalid, Problem
 from tasks.sdk.canonical import encode
@@ -53,16 +55,22 @@ class Again:
 
 
 @verb
-def rerun(pk: UUID, *, again: Again, now: datetime, actor: str, owner: User | None = None) -> Execution:
-    """Make the next run of an execution that has ended.
+def rerun(
+    pk: UUID, *, again: Again, now: datetime, actor: str, owner: User | None = None, idempotency_key: str | None = None
+) -> Execution:
+    """Make the next run of an execution that has ended. A key used before for the same request returns what that one made.
 
-    Raises Refused while it is under way, Invalid where the input, the step or the answer cannot be.
+    Raises Refused while it is under way, or where the key stands for a different request; Invalid where the input, the step
+    or the answer cannot be.
     """
     check_words(input=again.input, answer=again.answer)
     old = Execution.objects.select_related("task", "task__latest", "task_version").get(pk=pk)
     list(Execution.objects.filter(lineage=old.lineage).order_by("pk").select_for_update().values_list("pk"))
     if old.state not in FINAL:
         refuse(old, "retry")
+    digest = _digest(old, again)
+    if idempotency_key and (earlier := replayed(actor, idempotency_key, digest)):
+        return earlier
     until = _until(old, again)
     run = Execution.objects.filter(lineage=old.lineage).aggregate(Max("run"))["run__max"] + 1
     wish = {
@@ -72,12 +80,34 @@ def rerun(pk: UUID, *, again: Again, now: datetime, actor: str, owner: User | No
     new = newborn(old.task, input=json.loads(old.input) if again.input is None else again.input, now=now, wish=wish,
                   version=_version(old, again), owner=owner or old.owner, plan=old.plan, lineage=old.lineage, run=run,
                   rerun_of=old, number=next_numbers()[0])  # fmt: skip
+    if idempotency_key:
+        new.idempotency_by, new.idempotency_key, new.request_digest = actor, idempotency_key, digest
     told = {"rerun_of": str(old.pk), "run": run, "how": again.how, "from_step": again.from_step}
-    bear([new], now=now, actor=actor, **told)
+    try:
+        with transaction.atomic():
+            bear([new], now=now, actor=actor, **told)
+    except IntegrityError:  # the same key, at the same moment, for another execution
+        if idempotency_key and (earlier := replayed(actor, idempotency_key, digest)):
+            return earlier
+        raise
     if until is not None:
         _keep(old, new, until, again, now=now, actor=actor)
-    events.announce(old, kind="rerun")
+    _announce_earlier(new)
     return new
+
+
+def _announce_earlier(new: Execution) -> None:
+    """Earlier runs leave the board, and their pages name the new one: all that shows them has a next revision to fetch."""
+    earlier = Execution.objects.filter(lineage=new.lineage).exclude(pk=new.pk)
+    earlier.update(**touched())
+    for run in earlier.lean():
+        events.announce(run, kind="rerun")
+
+
+def _digest(old: Execution, again: Again) -> str:
+    """What makes two requests the same request."""
+    told = {**asdict(again), "question": again.question and str(again.question)}
+    return hashlib.sha256(encode([str(old.pk), told])).hexdigest()
 
 
 def _version(old: Execution, again: Again) -> TaskVersion | None:

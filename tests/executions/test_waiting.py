@@ -7,9 +7,10 @@ import pytest
 from django.utils import timezone
 
 from executions import transitions, waiting
-from executions.models import Execution, Worker
+from executions.models import Execution, Timer, Worker
 from executions.retry import Category
 from executions.states import State
+from tests.executions.lives import awaiting, end, paused, running, sleeping, with_children
 from tests.make import an_error, begin, claim_for, make_execution, make_task
 
 pytestmark = pytest.mark.django_db
@@ -83,6 +84,55 @@ def test_a_question_is_the_reason() -> None:
     assert why(make_execution(state=State.WAITING)).sentence == "Waits for an answer: Go on?"
 
 
+def test_a_sleep_says_until_when() -> None:
+    found = why(sleeping(3600))
+    assert (found.code, found.act, bool(found.due)) == ("waiting_for_time", False, True)
+    assert found.sentence.startswith("Sleeps until ")
+
+
+def test_children_are_counted_as_they_end() -> None:
+    parent, children = with_children(3)
+    assert why(parent).sentence == "Waits for 3 of 3 children."
+    end(children[0])
+    found = why(parent)
+    assert (found.code, found.sentence) == ("waiting_for_children", "Waits for 2 of 3 children.")
+
+
+def test_a_signal_is_named_with_its_patience() -> None:
+    found = why(awaiting("paid", timeout=60))
+    assert (found.code, bool(found.due)) == ("waiting_for_signal", True)
+    assert found.sentence.startswith("Waits for the signal “paid” until ")
+
+
+def test_a_pause_names_who_asked_for_it_and_why() -> None:
+    found = why(paused(reason="until Monday"))
+    assert (found.code, found.act) == ("paused", True)
+    assert found.sentence == "Paused by mira: until Monday. Resume lets it go on."
+    assert why(paused(actor="token:bot (boss)")).sentence == "Paused by bot (boss). Resume lets it go on."
+
+
+def test_a_pause_that_its_worker_reached_names_the_person_and_not_the_worker() -> None:
+    execution, claim = running()
+    transitions.pause(execution.pk, now=timezone.now(), actor="user:mira", reason="lunch")
+    assert why(execution).code == "pausing"
+    transitions.step(claim, key="a", occurrence=0, input_hash="", value=1, seconds=0, now=timezone.now())
+    assert why(execution).sentence == "Paused by mira: lunch. Resume lets it go on."
+
+
+def test_what_was_closed_says_by_whom_and_why() -> None:
+    execution = make_execution()
+    transitions.terminate(execution.pk, now=timezone.now(), actor="user:mira", reason="it hangs")
+    assert why(execution).sentence == "Terminated by mira: it hangs"
+    assert "Nobody saw it stop" in why(make_execution(state=State.TERMINATED)).sentence
+
+
+def test_what_waited_too_long_for_a_worker_says_so() -> None:
+    execution = make_execution(ttl=1)
+    timer = Timer.objects.get(execution=execution)
+    transitions.fire(timer.pk, now=timer.due_at, actor="scheduler")
+    assert (why(execution).code, "No worker started it" in why(execution).sentence) == ("expired", True)
+
+
 @pytest.mark.parametrize("state", [State.RUNNING, State.COMPLETED, State.FAILED])
 def test_what_moves_or_has_ended_has_no_reason(state: State) -> None:
     execution = make_execution(state=state)
@@ -95,3 +145,18 @@ def test_a_page_of_cards_asks_little(django_assert_max_num_queries: Any) -> None
     rows = [make_execution(task) for _ in range(20)]
     with django_assert_max_num_queries(3):
         assert len(waiting.reasons(rows)) == 20
+
+
+def test_a_page_of_all_that_stands_still_asks_once_a_kind(django_assert_max_num_queries: Any) -> None:
+    enlist()
+    for _ in range(3):
+        parent, children = with_children(2)
+        for child in children:
+            transitions.cancel(child.pk, now=timezone.now(), actor="user:mira")
+        transitions.pause(parent.pk, now=timezone.now(), actor="user:mira")
+    for _ in range(3):
+        with_children(0), sleeping(), awaiting(), make_execution(state=State.WAITING)
+    make_execution()
+    rows = list(Execution.objects.lean())
+    with django_assert_max_num_queries(6):  # workers, busy slots; prompts, waits, children, words
+        assert len(waiting.reasons(rows)) >= 16

@@ -54,6 +54,14 @@ NAMES = st.sampled_from(
         "position",
         "archived",
         "description",
+        "name",
+        "key",
+        "version",
+        "resume",
+        "from_step",
+        "occurrence",
+        "question",
+        "answer",
     ]
 ) | st.text(max_size=5)
 WORDS = st.sampled_from(

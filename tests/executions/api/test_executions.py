@@ -10,7 +10,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from executions.models import Event, Execution
+from executions import transitions
+from executions.models import Event, Execution, Timer
 from executions.states import PHASES, State
 from tasks.models import Plan
 from tests.api import Api, api_for
@@ -112,7 +113,12 @@ def test_an_input_that_does_not_fit_starts_nothing(api: Api) -> None:
         ({"task": 7}, ["/task"]),
         ({"task": None}, ["/task"]),
         ({"task": "greet", "colour": "red", "size": 1}, ["/colour", "/size"]),
-        ({"task": "greet", "ttl": 60}, ["/ttl"]),
+        ({"task": "greet", "ttl": 0}, ["/ttl"]),
+        ({"task": "greet", "ttl": -1.5}, ["/ttl"]),
+        ({"task": "greet", "ttl": "60"}, ["/ttl"]),
+        ({"task": "greet", "ttl": True}, ["/ttl"]),
+        ({"task": "greet", "ttl": 1e300}, ["/ttl"]),
+        ({"task": "greet", "ttl": 10**400}, ["/ttl"]),
         ({"task": "greet", "queue": "nowhere"}, ["/queue"]),
         ({"task": "greet", "priority": "soon"}, ["/priority"]),
         ({"task": "greet", "start_at": "tomorrow"}, ["/start_at"]),
@@ -145,10 +151,18 @@ def test_an_unknown_task_or_plan_is_not_found(api: Api, body: Any, place: str) -
     assert (answer.status, answer.places) == (404, [f"/executions/0{place}"])
 
 
-def test_what_is_not_built_yet_says_so_and_null_asks_for_nothing(api: Api) -> None:
+def test_what_waits_for_a_worker_longer_than_its_ttl_times_out(api: Api) -> None:
     make_task("greet")
-    answer = api("POST", "executions/", {"task": "greet", "ttl": 60})
-    assert "not built yet" in answer.body["errors"][0]["message"]
+    made = api("POST", "executions/", {"task": "greet", "ttl": 1.5})
+    (timer,) = Timer.objects.filter(execution=made.body["id"])
+    transitions.fire(timer.pk, now=timer.due_at, actor="scheduler")
+    body = api.get(f"executions/{made.body['id']}/")
+    assert (body["state"], body["reason_code"]) == ("timed_out", "expired")
+    assert "may wait in its queue" in body["reason"]
+
+
+def test_null_asks_for_nothing(api: Api) -> None:
+    make_task("greet")
     nothing = {"ttl": None, "queue": None, "labels": None, "start_at": None, "title": None}
     assert api("POST", "executions/", {"task": "greet", **nothing}).status == 201
 
@@ -405,7 +419,7 @@ def test_a_running_execution_is_told_to_stop(api: Api) -> None:
 def test_what_has_ended_cannot_be_cancelled_and_that_is_recorded(api: Api, state: State) -> None:
     execution = make_execution(state=state)
     answer = api("POST", f"executions/{execution.pk}/cancel/", {})
-    assert (answer.status, answer.body["code"], answer.body["allowed"]) == (409, "final", [])
+    assert (answer.status, answer.body["code"], answer.body["allowed"]) == (409, "final", ["retry"])
     assert state in answer.body["detail"]
     assert api.all(f"executions/{execution.pk}/events/")[-1]["kind"] == "write_refused"
 

@@ -69,7 +69,7 @@ def test_steps_and_attempts_are_told(api: Api) -> None:
     assert [(step["key"], step["attempt"], step["value"]) for step in steps] == [
         (f"part-{n}", 1, {"n": n}) for n in range(3)
     ]
-    assert set(steps[0]) == {"key", "occurrence", "attempt", "value", "started_at", "finished_at"}
+    assert set(steps[0]) == {"key", "occurrence", "kind", "attempt", "value", "started_at", "finished_at"}
     (attempt,) = api.all(f"executions/{execution.pk}/attempts/")
     told = {name: attempt[name] for name in ("number", "worker", "method", "driver", "sandbox", "outcome", "error")}
     assert told == {
@@ -81,7 +81,7 @@ def test_steps_and_attempts_are_told(api: Api) -> None:
     assert (attempt["outcome"], attempt["finished_at"] is not None) == ("completed", True)
 
 
-@pytest.mark.parametrize("part", ["events", "logs", "steps", "attempts", "questions", "children"])
+@pytest.mark.parametrize("part", ["events", "logs", "steps", "attempts", "questions", "children", "waits", "signals"])
 def test_a_part_refuses_what_it_cannot_be_asked(api: Api, part: str) -> None:
     answer = api("GET", f"executions/{make_execution().pk}/{part}/?colour=red")
     assert (answer.status, answer.places) == (422, ["/colour"])
