@@ -65,7 +65,8 @@ class Verification:
     _vouched: dict[UUID, tuple[int, str]] | None = None
 
     def findings(self) -> Iterator[Finding]:
-        """Everything that is wrong, as it is found; the tally grows meanwhile."""
+        """Everything that is wrong, as it is found, and at last the keys that are not ours; the tally grows meanwhile."""
+        self._unknown.clear()
         for batch in self._batches():
             yield from self._look_at(batch)
             self.tally.executions += len(batch)
@@ -75,6 +76,7 @@ class Verification:
             yield from self._anchors()
             yield from _strays()
         yield from self._tombstones()
+        yield from (Finding(str(UnknownKey(key_id))) for key_id in sorted(self._unknown))
 
     def rows(self) -> QuerySet[Execution]:
         """The executions that are looked at."""
@@ -207,10 +209,6 @@ class Verification:
             return True
         except UNREADABLE:
             return False
-
-    def unknown_keys(self) -> list[Finding]:
-        """The keys that sealed something and are not ours, once all has been looked at."""
-        return [Finding(str(UnknownKey(key_id))) for key_id in sorted(self._unknown)]
 
 
 def _rows(batch: Sequence[UUID]) -> Iterator[Execution]:
