@@ -205,23 +205,62 @@ def _last_rank(task_id: int, limit_key: str, queue: str, priority: str) -> float
 
 def limited_tasks(ids: Collection[int]) -> list[int]:
     """Those of these tasks whose newest version has a limit."""
-    return [pk for pk, version in _newest(ids) if version.concurrency or version.rate]
+    return [pk for pk, _ in _newest(ids)]
 
 
-def goes_on_at(task_id: int, rate: Rate, moment: datetime) -> datetime | None:
-    """When the next attempt of a task may begin by its rate; None where one may now."""
-    begun = _begun(task_id, rate, moment)
-    if rate.limit is None or len(begun) < rate.limit:
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why an execution that could be claimed is not: its queue is paused (`queue_paused`, `by` whom), or a limit is reached
+    (`queue_limit`, `task_limit`, `key_limit`, `rate`, which goes on `at` a moment)."""
+
+    code: str
+    limit: int = 0
+    key: str = ""
+    by: str = ""
+    seconds: float = 0.0
+    at: datetime | None = None
+
+
+def stops(executions: Iterable[Execution]) -> dict[UUID, Stop]:
+    """What the limits hold back just now of these, by id; without a lock, so it tells people and decides nothing."""
+    rows = list(executions)
+    queues = Queue.objects.exclude(limit=None, paused_at=None).filter(name__in={row.queue for row in rows})
+    closing = {queue.name: queue for queue in queues}
+    policies = {pk: _policies(version) for pk, version in _newest({row.task_id for row in rows})}
+    policies = {pk: policy for pk, policy in policies.items() if policy != (Concurrency(), Rate())}
+    if not closing and not policies:
+        return {}
+    by_queue, by_task = _held()
+    moment = read_clock()
+    begun = {pk: _begun(pk, rate, moment) for pk, (_, rate) in policies.items() if rate.limit is not None}
+
+    def stop(row: Execution) -> Stop | None:
+        queue, (most, rate) = closing.get(row.queue), policies.get(row.task_id, (Concurrency(), Rate()))
+        if queue is not None and queue.is_paused:
+            return Stop("queue_paused", by=queue.paused_by)
+        if queue is not None and queue.limit is not None and by_queue[queue.name] >= queue.limit:
+            return Stop("queue_limit", queue.limit)
+        held = by_task.get(row.task_id, Counter())
+        if most.limit is not None and most.key and held[row.limit_key] >= most.limit:
+            return Stop("key_limit", most.limit, shown(row.limit_key))
+        if most.limit is not None and not most.key and held.total() >= most.limit:
+            return Stop("task_limit", most.limit)
+        if rate.limit is not None and len(begun[row.task_id]) >= rate.limit:
+            at = begun[row.task_id][-1] + timedelta(seconds=rate.per_seconds)
+            return Stop("rate", rate.limit, seconds=rate.per_seconds, at=at)
         return None
-    return begun[-1] + timedelta(seconds=rate.per_seconds)
+
+    return {row.pk: found for row in rows if (found := stop(row)) is not None}
 
 
 def _newest(ids: Collection[int]) -> list[tuple[int, TaskVersion]]:
+    """Those of these tasks that have limits, with their newest version."""
     if not ids:
         return []
     named = ("latest__task", "latest__concurrency", "latest__rate")
     rows = Task.objects.filter(pk__in=ids, latest__isnull=False).select_related("latest").only(*named)
-    return [(row.pk, row.latest) for row in rows if row.latest is not None]
+    limited = rows.exclude(latest__concurrency={}, latest__rate={})
+    return [(row.pk, row.latest) for row in limited if row.latest is not None]
 
 
 def _policies(version: TaskVersion) -> tuple[Concurrency, Rate]:

@@ -2,7 +2,7 @@
 
 from executions.models.anchor import Anchor
 from executions.models.attempt import Attempt, Claim
-from executions.models.clock import clock, read_clock
+from executions.models.clock import clock, clock_sql, read_clock
 from executions.models.event import EVENT_COLUMNS, Event, EventRow, standing_of
 from executions.models.execution import Execution, ExecutionQuerySet, in_states, new_id, next_numbers, rank_of, touched
 from executions.models.log import LogChunk, LogLine, pack
@@ -35,6 +35,7 @@ __all__ = [
     "Wait",
     "Worker",
     "clock",
+    "clock_sql",
     "in_states",
     "new_id",
     "next_numbers",

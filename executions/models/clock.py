@@ -7,6 +7,7 @@ where Python's clock is the same clock with finer digits than SQLite's own funct
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 from django.db.models import DateTimeField, Func, Value
@@ -26,6 +27,13 @@ def clock() -> Combinable:
     if connection.vendor == "postgresql":
         return ClockTimestamp()
     return Value(timezone.now(), output_field=DateTimeField())
+
+
+def clock_sql() -> tuple[str, list[Any]]:
+    """The same as SQL with its parameters. It is a subquery, read once, so that an index can be searched by it."""
+    if connection.vendor == "postgresql":
+        return "(SELECT clock_timestamp())", []
+    return "%s", [connection.ops.adapt_datetimefield_value(timezone.now())]
 
 
 def read_clock() -> datetime:

@@ -22,11 +22,10 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
 from executions import limits
 from executions.limits import Candidate, Room
-from executions.models import Attempt, Claim, Execution, clock, in_states
+from executions.models import Attempt, Claim, Execution, clock, clock_sql, in_states
 from executions.states import CLAIMABLE, State
 from executions.transitions.moving import move_all, verb
 
@@ -37,11 +36,14 @@ TASKS = 8  # more tasks than are wanted, for the same reason
 DUE = in_states(CLAIMABLE)
 READY = f"queue = %s AND {DUE} AND available_at IS NULL"
 UNPAUSED = "NOT EXISTS (SELECT 1 FROM tasks_queue WHERE name = %s AND paused_at IS NOT NULL)"
+# A range of one task, in the order of task and rank, which stands in claim_by_task alone. With `task_id = n` PostgreSQL takes
+# claim_order where its figures know of one task only, and reads all of a queue to find the first of another.
+OF_TASK = "AND task_id BETWEEN {0} AND {0} ORDER BY task_id,"
 HEAD = f"""
     SELECT id FROM (
         SELECT id FROM (
             SELECT id, rank, task_id, limit_key, requires FROM executions_execution
-            WHERE {READY} {{mine}} AND {UNPAUSED} ORDER BY rank, id LIMIT {WINDOW}
+            WHERE {READY} AND {UNPAUSED} {{of_task}} rank, id LIMIT {WINDOW}
         ) head WHERE {{fits}} ORDER BY rank, id LIMIT {{most}}
     ) line"""
 HEAD_OF_LATER = f"""
@@ -64,8 +66,8 @@ TASKS_IN = f"""
         FROM standing WHERE standing.task IS NOT NULL
     )
     SELECT task,
-        (SELECT rank FROM executions_execution WHERE {READY} AND task_id = task ORDER BY rank, id LIMIT 1),
-        (SELECT requires FROM executions_execution WHERE {READY} AND task_id = task ORDER BY rank, id LIMIT 1)
+        (SELECT rank FROM executions_execution WHERE {READY} {OF_TASK.format("task")} rank, id LIMIT 1),
+        (SELECT requires FROM executions_execution WHERE {READY} {OF_TASK.format("task")} rank, id LIMIT 1)
     FROM standing WHERE task IS NOT NULL"""
 
 
@@ -160,12 +162,16 @@ def _due(queues: Sequence[str], fit: Fit, *, wanted: int) -> list[Candidate]:
         return []
     fits, fitting = fit.sql()
     most = wanted + PASSED
-    heads = [(HEAD.format(mine="", fits=fits, most=most), [queue, queue, *fitting]) for queue in open_queues]
-    later = HEAD_OF_LATER.format(moment=_MOMENT[connection.vendor], fits=fits, most=most)
-    heads += [(later, [queue, *_moment(), queue, *fitting]) for queue in open_queues]
+    heads = [(HEAD.format(of_task="ORDER BY", fits=fits, most=most), [queue, queue, *fitting]) for queue in open_queues]
+    moment, present = clock_sql()
+    later = HEAD_OF_LATER.format(moment=moment, fits=fits, most=most)
+    heads += [(later, [queue, *present, queue, *fitting]) for queue in open_queues]
     return _first(heads, wanted=wanted) or _first(
         [
-            (HEAD.format(mine=f"AND task_id = {task.id:d}", fits=fits, most=WINDOW), [task.queue, task.queue, *fitting])
+            (
+                HEAD.format(of_task=OF_TASK.format(f"{task.id:d}"), fits=fits, most=WINDOW),
+                [task.queue, task.queue, *fitting],
+            )
             for task in _tasks_that(fit, open_queues)[: wanted + TASKS]
         ],
         wanted=wanted,
@@ -208,15 +214,6 @@ def _rows(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return list(cursor.fetchall())
-
-
-# As a subquery the clock is read once, and the index can be searched by it.
-_MOMENT = {"postgresql": "(SELECT clock_timestamp())", "sqlite": "%s"}
-
-
-def _moment() -> list[Any]:
-    """The parameter that stands for the present moment, where the statement needs one."""
-    return [] if connection.vendor == "postgresql" else [connection.ops.adapt_datetimefield_value(timezone.now())]
 
 
 def _id(pk: UUID) -> Any:

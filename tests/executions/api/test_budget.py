@@ -33,8 +33,8 @@ def executions(n: int) -> None:
 
 
 MOST: dict[str, tuple[int, Callable[[int], object]]] = {
-    # the rows; for reasons: workers, busy slots, prompts
-    "executions/": (AUTHENTICATION + 4, executions),
+    # the rows; for reasons: workers, busy slots, prompts, queues and tasks with limits
+    "executions/": (AUTHENTICATION + 6, executions),
     "executions/?state=completed,failed": (AUTHENTICATION + 1, executions),
     "questions/": (AUTHENTICATION + 1, executions),
     "tasks/": (AUTHENTICATION + 1, lambda n: make_task(f"task-{n}")),
@@ -73,4 +73,4 @@ def test_one_execution_costs_a_few_queries(api: Api) -> None:
     api.get(f"executions/{execution.pk}/")
     with CaptureQueriesContext(connection) as asked:
         api.get(f"executions/{execution.pk}/")
-    assert len(asked) <= AUTHENTICATION + 3
+    assert len(asked) <= AUTHENTICATION + 5
