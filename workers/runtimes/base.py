@@ -114,11 +114,16 @@ class Sandbox(ABC):
     def frames(self) -> Iterator[Frame]:
         """Typed frames and `Lines`, in order, until the end. Hello is the first; a sandbox that failed says none."""
 
+    def says_more(self, *, within: float) -> bool:
+        """Whether something more comes from it within so many seconds; what cannot tell at once says no."""
+        return False
+
     @abstractmethod
     def ack(self, key: str, occurrence: int, *, then: str = "go", why: str = "", value: Any = None) -> None:
         """Tells the author's code that its key is recorded, or that it has to stop. Never blocks; thread-safe.
 
-        `value` goes to a wait that is over already. Raises Unfit where it takes more than a frame: end the sandbox then.
+        `value` goes to a wait that is over already. Where it takes more than a frame the sandbox is ended instead: the next
+        attempt finds it in its memo.
         """
 
     @abstractmethod

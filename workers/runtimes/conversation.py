@@ -144,7 +144,10 @@ class Conversation(Sandbox):
     # ── any thread ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def ack(self, key: str, occurrence: int, *, then: str = "go", why: str = "", value: Any = None) -> None:
-        self._send(Ack(key=key, occurrence=occurrence, then=then, why=why, value=value))
+        try:
+            self._send(Ack(key=key, occurrence=occurrence, then=then, why=why, value=value))
+        except Unfit:
+            self.end()  # more than a frame holds: the next attempt finds it in its memo, which is a file
 
     def stop(self, *, grace: float) -> None:
         self._stop(cause="stopped", grace=grace)

@@ -163,6 +163,9 @@ class HelperSandbox(Conversation):
             yield from self._taken(Hello(runtime=""))
         yield from super().frames()
 
+    def says_more(self, *, within: float) -> bool:
+        return bool(self._selector.select(within))
+
     def _greeted(self) -> None:
         self._helper.stands = True
 

@@ -15,9 +15,9 @@ from typing import Any, TextIO
 import pytest
 
 from tasks.policy import Limits
-from tasks.sdk.protocol import FROM_HOST, FROM_SANDBOX, Error, Hello, Start, Step, read
+from tasks.sdk.protocol import FROM_HOST, FROM_SANDBOX, Error, Frame, Hello, Start, Step, read
 from tests.workers.runtimes.conftest import Played, attend
-from workers.runtimes import Lines
+from workers.runtimes import Lines, Sandbox
 from workers.runtimes.conversation import Conversation, Ends
 
 ROOT = Path(__file__).parents[3]
@@ -287,7 +287,7 @@ class Plain(Conversation):
         self._ends.process.kill()
 
 
-def speak(program: str) -> Played:
+def speak(program: str, *, on: Any = None) -> Played:
     """Attends to a Python program that writes its frames by hand on fd 0."""
     ours, theirs = socket.socketpair()
     (stdout, its_stdout), (stderr, its_stderr) = os.pipe(), os.pipe()
@@ -297,7 +297,8 @@ def speak(program: str) -> Played:
     theirs.close()
     os.close(its_stdout)
     os.close(its_stderr)
-    return attend(Plain(Ends(process, ours, stdout, stderr), id="x", start=Start(run="x", attempt=3), limits=Limits()))
+    ends = Ends(process, ours, stdout, stderr)
+    return attend(Plain(ends, id="x", start=Start(run="x", attempt=3), limits=Limits()), on=on)
 
 
 def test_a_sandbox_of_five_lines() -> None:
@@ -354,6 +355,18 @@ def test_one_who_never_reads_does_not_block_the_house() -> None:
     played = speak(program)
     assert len(played.all(Step)) == 9000
     assert played.all(Error) == [Error("Deaf")]
+
+
+def test_what_an_ack_cannot_carry_ends_the_sandbox_and_comes_with_the_next_memo() -> None:
+    def say(frame: Frame, sandbox: Sandbox) -> None:
+        if isinstance(frame, Step):
+            sandbox.ack(frame.key, frame.occurrence, value="x" * 2**21)
+
+    program = """
+        say('{"t": "hello", "runtime": "python"}\\n{"t": "step", "key": "a", "occurrence": 0, "input_hash": "", "value": 1}\\n')
+        while True: lines.readline()
+        """
+    assert speak(program, on=say).exit.cause == "ended"
 
 
 def test_the_page_names_every_frame_and_its_members() -> None:
