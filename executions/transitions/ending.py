@@ -23,6 +23,7 @@ from executions.transitions.moving import ended_as, held, lock_parent, move, res
 from tasks.policy import RetryPolicy
 from tasks.sdk.canonical import encode
 
+FREE_LOSSES = 3  # attempts whose worker was lost before the code was seen to begin
 LONGEST_ERROR = 64 * 1024
 
 
@@ -165,7 +166,7 @@ def _again(
 ) -> None:
     """Back into the queue, paid for by its budget; a delay is a due time in the database and holds no slot."""
     due = now + decided.delay if decided.delay else None
-    counts = decided.budget != "losses" or category_of(error) != Category.LOST or found.state == State.RUNNING
+    counts = decided.budget != "losses" or category_of(error) != Category.LOST or _is_its_own(found)
     told = {**data, **_brief(error), "budget": decided.budget, "delay": decided.delay.total_seconds()}
     if due is not None:
         told["available_at"] = due.isoformat()
@@ -185,6 +186,16 @@ def _again(
         **{decided.budget: getattr(found, decided.budget) + counts},
         **resumed(now, priority=found.priority, at=due),
     )
+
+
+def _is_its_own(found: Execution) -> bool:
+    """Whether a lost worker counts against an execution: once its code was active, or once it was never seen to be too often.
+
+    Code may end its worker before anybody has recorded that it began; without the second half that went on for ever.
+    """
+    if found.state == State.RUNNING:
+        return True
+    return Attempt.objects.filter(execution=found.pk, outcome="lost", started_at=None).count() > FREE_LOSSES
 
 
 def category_of(error: Mapping[str, Any]) -> str:
