@@ -74,6 +74,30 @@ def record_all(
         announce(execution, kind=kind)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One of several events that a single change of a row stands for, and the state after it."""
+
+    kind: str
+    state: str
+    at: datetime
+    data: Mapping[str, Any]
+
+
+def record_each(executions: Sequence[Execution], tell: Callable[[Execution], Sequence[Told]], *, actor: str) -> None:
+    """Add several events to each execution, whose `last_seq` was raised for all of them, and announce the last one."""
+    written: list[Event] = []
+    for execution in executions:
+        told, last = tell(execution), execution.last_seq
+        for number, one in enumerate(told, start=last - len(told) + 1):
+            execution.last_seq, execution.state = number, one.state
+            event = _sealed(execution, one.kind, now=one.at, actor=actor, reason="", data=one.data)
+            vars(execution)["head"] = event.hash
+            written.append(event)
+        announce(execution, kind=told[-1].kind)
+    Event.objects.bulk_create(written)
+
+
 def with_digests(data: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> dict[str, Any]:
     """What an event tells, with the digest of each large text of the row that changes with it (None: there is none now)."""
     digests = {

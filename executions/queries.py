@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
 
 from executions import families
@@ -24,10 +25,12 @@ from executions.models import (
     Wait,
     Worker,
     clock,
+    clock_sql,
+    in_states,
     read_clock,
 )
 from executions.states import CLAIMABLE, HELD, LIVE, PHASES, State
-from tasks.models import Plan, Queue
+from tasks.models import Plan, Queue, TaskVersion
 
 MOST_COUNTED = 1000
 ENDED = ("completed", "failed")  # columns
@@ -65,22 +68,26 @@ class Work:
     output_schema: dict[str, Any]
 
 
-def work(claim: Claim) -> Work:
+def version(pk: int) -> TaskVersion:
+    """A version with its task; neither it nor the task's slug ever changes, so whoever asks often may keep it."""
+    return TaskVersion.objects.select_related("task").get(pk=pk)
+
+
+def work(claim: Claim, *, of_version: Callable[[int], TaskVersion] = version) -> Work:
     """What a claim is to run: the pinned version, the input, and what earlier attempts recorded."""
-    execution = (
-        Execution.objects.defer("output", "error").select_related("task", "task_version").get(pk=claim.execution_id)
-    )
-    version = execution.task_version
+    rows = Execution.objects.filter(pk=claim.execution_id)
+    version_id, input, run = rows.values_list("task_version_id", "input", "run").get()
+    version = of_version(version_id)
     return Work(
-        execution=str(execution.pk),
+        execution=str(claim.execution_id),
         attempt=claim.attempt,
-        task=execution.task.slug,
+        task=version.task.slug,
         kind=version.kind,
         runtime=version.runtime,
         source=version.source,
         handler=version.handler,
-        input=json.loads(execution.input),
-        recorded=_recorded(execution.pk) if claim.attempt > 1 or execution.run > 1 else (),
+        input=json.loads(input),
+        recorded=_recorded(claim.execution_id) if claim.attempt > 1 or run > 1 else (),
         limits=version.limits,
         security=version.security,
         environment_variables=version.environment_variables,
@@ -115,10 +122,17 @@ def expired(*, limit: int = 100) -> list[tuple[UUID, int]]:
 
 
 def due_by_queue(*, most: int) -> dict[str, int]:
-    """How many executions could be claimed now, by queue, counted up to `most` in each."""
-    due = Execution.objects.filter(Q(available_at=None) | Q(available_at__lte=clock()), state__in=CLAIMABLE)
-    queues = due.order_by().values_list("queue", flat=True).distinct()
-    return {queue: due.filter(queue=queue)[:most].count() for queue in queues}
+    """How many executions could be claimed now, by queue, counted up to `most` in each; paused queues are left out."""
+    moment, present = clock_sql()
+    mine = f"SELECT 1 FROM executions_execution WHERE queue = tasks_queue.name AND {in_states(CLAIMABLE)}"
+    sql = f"""
+        SELECT name,
+            (SELECT count(*) FROM ({mine} AND available_at IS NULL LIMIT {most:d}) ready),
+            (SELECT count(*) FROM ({mine} AND available_at <= {moment} LIMIT {most:d}) later)
+        FROM tasks_queue WHERE paused_at IS NULL"""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, present)
+        return {name: min(ready + later, most) for name, ready, later in cursor.fetchall() if ready + later}
 
 
 def queue_names() -> list[str]:

@@ -11,7 +11,7 @@ from executions import transitions
 from executions.models import Execution
 from executions.retry import Category
 from executions.states import Reason, State
-from executions.transitions import Asked, Claim
+from executions.transitions import Asked, Began, Claim
 from tasks import manifest, planning
 from tasks.models import Plan, Task
 
@@ -95,9 +95,8 @@ def claim_for(execution: Execution, *, worker: str = WORKER) -> Claim:
 
 
 def begin(claim: Claim) -> None:
-    transitions.start(
-        claim, sandbox="s-1", method="container", driver="bwrap", choice="a test said so", now=timezone.now()
-    )
+    now = timezone.now()
+    transitions.start(claim, began=Began("s-1", "container", "bwrap", "a test said so", now), now=now)
 
 
 def a_question(**changes: Any) -> Asked:

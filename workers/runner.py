@@ -12,6 +12,8 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
@@ -22,6 +24,8 @@ from executions.states import Reason
 from executions.transitions import Category, Claim, Refused, Stale
 from tasks.policy import Limits, Security
 from tasks.schema import problems
+from tasks.sdk.canonical import encode
+from workers.desk import Desk
 from workers.insist import insist
 from workers.lease import Hold, Keeper
 from workers.runtimes.base import EnvironmentFailed, EnvironmentUnavailable, Exit, Memo, Order, Sandbox
@@ -37,6 +41,8 @@ EXHAUSTED = {
     "output": "sent more frames than it may",
 }
 
+KNOWN_VERSIONS = 64
+
 Prepare = Callable[[Order], Sandbox]
 
 
@@ -45,6 +51,8 @@ class Runner:
 
     def __init__(self, *, prepare: Prepare, keeper: Keeper) -> None:
         self._prepare, self._keeper = prepare, keeper
+        self._desk = Desk()
+        self._version = lru_cache(maxsize=KNOWN_VERSIONS)(queries.version)
 
     def run(self, claim: Claim) -> None:
         """One attempt, from its claim to what follows; afterwards nothing of it is left in this process."""
@@ -56,7 +64,7 @@ class Runner:
             logger.warning("refused: %s", refused)
 
     def _run(self, claim: Claim) -> None:
-        work = insist(lambda: queries.work(claim))
+        work = insist(lambda: queries.work(claim, of_version=self._version))
         if wrong := problems(work.input_schema, work.input):
             told = [{"pointer": problem.pointer, "message": problem.message} for problem in wrong]
             self._reject(claim, Reason.INPUT_INVALID, "InputInvalid", "The input does not fit the task.", errors=told)
@@ -80,7 +88,7 @@ class Runner:
                 teller.listen(sandbox, choice)
             finally:
                 ended = sandbox.close()
-            conclude(claim, hold, teller, ended, limits=order.limits, output_schema=work.output_schema)
+            conclude(claim, hold, teller, ended, limits=order.limits, output_schema=work.output_schema, desk=self._desk)
 
     def _reject(self, claim: Claim, reason: Reason, kind: str, message: str, **more: Any) -> None:
         error = {"type": kind, "message": message, **more}
@@ -88,25 +96,32 @@ class Runner:
 
 
 def conclude(
-    claim: Claim, hold: Hold, teller: Teller, ended: Exit, *, limits: Limits, output_schema: dict[str, Any]
+    claim: Claim, hold: Hold, teller: Teller, ended: Exit, *, limits: Limits, output_schema: dict[str, Any], desk: Desk
 ) -> None:
     """Say how the attempt ended, once: what really happened wins over what was asked for."""
     if teller.is_suspended or hold.is_lost:
         return
+    value = teller.output.value if teller.output else None
+    wrong = problems(output_schema, value)
+    failure = failed(teller, ended, limits)
+    if failure is None and ended.is_clean and not wrong:
+        finished = teller.finished(encode(value).decode())
+        if finished is not None and desk.complete(finished):
+            return
+    with suppress(Stale):  # stopped before its start was told: how it ended counts all the same
+        teller.tell_start()
     if (hold.is_cancelled or teller.is_stopped) and not ended.is_clean:
         insist(lambda: transitions.stopped(claim, now=timezone.now()))
     elif hold.is_released and not ended.is_clean:
         insist(lambda: transitions.release(claim, now=timezone.now()))
-    elif failure := failed(teller, ended, limits):
+    elif failure:
         fail(claim, *failure)
+    elif wrong:
+        told = [{"pointer": problem.pointer, "message": problem.message} for problem in wrong]
+        error = {"type": "OutputInvalid", "message": "The output does not fit the task.", "errors": told}
+        fail(claim, Category.OUTPUT_INVALID, error)
     else:
-        value = teller.output.value if teller.output else None
-        if wrong := problems(output_schema, value):
-            told = [{"pointer": problem.pointer, "message": problem.message} for problem in wrong]
-            error = {"type": "OutputInvalid", "message": "The output does not fit the task.", "errors": told}
-            fail(claim, Category.OUTPUT_INVALID, error)
-        else:
-            insist(lambda: transitions.complete(claim, output=value, now=timezone.now()))
+        insist(lambda: transitions.complete(claim, output=value, now=timezone.now()))
 
 
 def failed(teller: Teller, ended: Exit, limits: Limits) -> tuple[Category, dict[str, Any]] | None:

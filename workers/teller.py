@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from executions import failpoints, transitions
-from executions.transitions import Asked, Child, Claim, Refused, Stale, Then
+from executions.transitions import Asked, Began, Child, Claim, Finished, Refused, Stale, Then
 from tasks.sdk.protocol import (
     Ask,
     AwaitSignal,
@@ -29,6 +29,7 @@ from workers.insist import insist
 from workers.runtimes.base import Lines, Sandbox
 from workers.runtimes.choose import Choice
 
+QUICK = 0.005  # seconds within which an action may end before its start is told
 CARD_EVERY = 0.5  # seconds between two changes of a card's live line
 
 
@@ -40,6 +41,7 @@ class Teller:
         self.output: Output | None = None
         self.error: dict[str, Any] | None = None
         self.is_suspended = self.is_stopped = False
+        self._began: Began | None = None
         self._card = Card(claim)
 
     def listen(self, sandbox: Sandbox, choice: Choice) -> None:
@@ -58,11 +60,17 @@ class Teller:
             self.error = self.error or {"type": "Refused", "message": refused.message, "code": refused.code}
             sandbox.end()
 
+    def finished(self, output: str) -> Finished | None:
+        """The attempt from beginning to end, where nothing of it has been told yet."""
+        return Finished(self.claim, self._began, output) if self._began is not None else None
+
     def flush(self, *, last: bool = False) -> None:
         """Show on the card what was kept back so as not to change it more than twice a second."""
         self._card.flush(last=last)
 
     def _tell(self, frame: Frame, sandbox: Sandbox, choice: Choice) -> None:
+        if not isinstance(frame, Output):
+            self.tell_start()
         match frame:
             case Hello():
                 self._start(sandbox, choice)
@@ -82,17 +90,18 @@ class Teller:
                 self.error = self.error or _error(frame)
 
     def _start(self, sandbox: Sandbox, choice: Choice) -> None:
+        """The sandbox stands. What is over in a moment is told of with its end, in one transaction (`conclude`)."""
         failpoints.reach("after_hello")
-        insist(
-            lambda: transitions.start(
-                self.claim,
-                sandbox=sandbox.id,
-                method=sandbox.method,
-                driver=sandbox.driver,
-                choice=choice.why,
-                now=timezone.now(),
-            )
-        )
+        now = timezone.now()
+        self._began = Began(sandbox.id, sandbox.method, sandbox.driver, choice.why, now)
+        if not (sandbox.method == "in_process" and sandbox.says_more(within=QUICK)):
+            self.tell_start()
+
+    def tell_start(self) -> None:
+        """Tell of the start, if that is still to be told."""
+        began, self._began = self._began, None
+        if began is not None:
+            insist(lambda: transitions.start(self.claim, began=began, now=timezone.now()))
 
     def _record(self, frame: Step | Checkpoint, sandbox: Sandbox) -> None:
         """Tell of a result; the author's code hears that it is kept only after the commit, and whether to go on."""

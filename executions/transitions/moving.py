@@ -26,10 +26,11 @@ MOVED = (
     "available_at", "worker", "incarnation", "token", "attempt", "retries", "losses", "last_seq", "last_line", "revision",
     "parent", "parent_key", "parent_occurrence", "parent_index", "depth", "owner", "team", "environment",
 )  # fmt: skip
-HEAD = (
+HEAD_BEFORE = (
     "(SELECT previous.hash FROM executions_event previous WHERE previous.execution_id = executions_execution.id"
-    " AND previous.seq = executions_execution.last_seq - 1)"
+    " AND previous.seq = executions_execution.last_seq - {})"
 )
+HEAD = HEAD_BEFORE.format(1)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -87,7 +88,7 @@ def move(
 
     What was asked to pause and would now wait, or stand in its queue again, is paused instead.
     """
-    changes = {"waiting_for": "", **_leaving(target, now), **_pausing(target), **changes}
+    changes = {"waiting_for": "", **leaving(target, now), **_pausing(target), **changes}
     found = rows.filter(pk=pk, state__in=sources if sources is not None else MOVES[target])
     moved = _changed(found, last_seq=F("last_seq") + 1, **{
         "state": target, "state_at": _entered(target, now), "reason_code": reason_code, **changes
@@ -240,7 +241,7 @@ def _why_not(execution: Execution, verb: str, allowed: list[str]) -> str:
     return f"{execution} is {execution.state}: it cannot {verb} now. {can}"
 
 
-def _leaving(target: State, now: datetime) -> dict[str, Any]:
+def leaving(target: State, now: datetime) -> dict[str, Any]:
     """What a target state implies: an end has its time, and only what is held has a lease."""
     lease = {} if target in HELD else {"lease_until": None}
     return {**lease, "finished_at": now} if target in FINAL else lease

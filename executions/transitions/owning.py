@@ -8,6 +8,7 @@ older token matches no row.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -19,21 +20,36 @@ from django.db.models import Q
 from executions.models import Attempt, Claim, Execution, clock
 from executions.retry import Category
 from executions.states import HELD, Reason, State
-from executions.transitions.ending import close_attempt, follow
+from executions.transitions.ending import close_attempt, end, follow
 from executions.transitions.moving import by_claim, held, lock, move, resumed, stale, verb
 
 
+@dataclass(frozen=True, slots=True)
+class Began:
+    """How an attempt began: in which sandbox, and why in that; `at` is when it said hello."""
+
+    sandbox: str
+    method: str
+    driver: str
+    choice: str
+    at: datetime
+
+    def told(self, claim: Claim) -> dict[str, object]:
+        """What its event tells."""
+        names = ("sandbox", "method", "driver", "choice")
+        return {"attempt": claim.attempt, **{name: getattr(self, name) for name in names}}
+
+
 @verb
-def start(claim: Claim, *, sandbox: str, method: str, driver: str, choice: str, now: datetime) -> None:
+def start(claim: Claim, *, began: Began, now: datetime) -> None:
     """The sandbox said hello: the author's code is active."""
-    told = {"attempt": claim.attempt, "sandbox": sandbox, "method": method, "driver": driver, "choice": choice}
     mine = Attempt.objects.filter(execution=claim.execution_id, number=claim.attempt, token=claim.token)
-    started = move(
-        held(claim), claim.execution_id, State.RUNNING, kind="started", now=now, actor=claim.actor, data=told
-    )
+    started = move(held(claim), claim.execution_id, State.RUNNING, kind="started", now=now, actor=claim.actor,
+                   data=began.told(claim))  # fmt: skip
     if started is not None:
-        mine.update(sandbox=sandbox, method=method, driver=driver, choice=choice, started_at=now)
-    elif not mine.filter(sandbox=sandbox).exists():  # else this was said before, and the commit was not heard of
+        mine.update(sandbox=began.sandbox, method=began.method, driver=began.driver, choice=began.choice,
+                    started_at=began.at)  # fmt: skip
+    elif not mine.filter(sandbox=began.sandbox).exists():  # else this was said before, and the commit was not heard of
         stale(claim)
 
 
@@ -48,11 +64,8 @@ def renew(claims: Iterable[Claim]) -> dict[UUID, str]:
 def release(claim: Claim, *, now: datetime) -> None:
     """A draining worker gives an execution back; no loss is counted. What was to be cancelled has ended with its sandbox."""
     found = lock(claim.execution_id)
-    if found.state == State.CANCELLING:
-        if by_claim(
-            claim, State.CANCELLED, outcome="cancelled", kind="cancelled", now=now, reason_code=Reason.BY_PERSON
-        ):
-            close_attempt(claim.execution_id, "cancelled", now=now)
+    if found.state == State.CANCELLING and found.token == claim.token:
+        end(held(claim), found.pk, State.CANCELLED, now=now, actor=claim.actor, reason_code=Reason.BY_PERSON)
         return
     if by_claim(claim, State.RESUMING, outcome="released", kind="released", now=now, reason=f"{claim.worker} is draining",
                 reason_code=Reason.DRAINED, sources=HELD - {State.CANCELLING},
@@ -73,9 +86,8 @@ def reclaim(pk: UUID, *, token: int, now: datetime, actor: str) -> bool:
     reason = f"{found.worker} was lost"
     lost = {"worker": found.worker, "attempt": found.attempt}
     if found.state == State.CANCELLING:
-        move(rows, pk, State.TERMINATED, kind="terminated", now=now, actor=actor, data=lost, token=token + 1,
-             reason=f"{reason} before anybody saw it stop", reason_code=Reason.NOT_STOPPED)  # fmt: skip
-        close_attempt(pk, "terminated", now=now)
+        end(rows, pk, State.TERMINATED, now=now, actor=actor, data=lost, token=token + 1,
+            reason=f"{reason} before anybody saw it stop", reason_code=Reason.NOT_STOPPED)  # fmt: skip
         return True
     error = {"type": "WorkerLost", "message": f"{reason} in attempt {found.attempt}.", "category": Category.LOST}
     follow(found, Category.LOST, error, now=now, actor=actor, kind="lost", data=lost)

@@ -32,5 +32,6 @@ def held(task: Task) -> transitions.Claim:
     """A running execution in a queue that no worker of the house serves."""
     made = transitions.submit(task, input={"lines": 1}, now=timezone.now(), actor="bench", queue="bench").execution
     [claim] = transitions.claim("bench", incarnation=1, queues=["bench"], offers=[made.requires], now=timezone.now())
-    transitions.start(claim, sandbox="", method="", driver="", choice="", now=timezone.now())
+    now = timezone.now()
+    transitions.start(claim, began=transitions.Began("", "", "", "", now), now=now)
     return claim

@@ -60,8 +60,8 @@ def start_children(claim: Claim, *children: Child, fail_fast: bool = True, key: 
 
 
 def end(child: Execution, *, well: bool = True) -> None:
-    claim = transitions.claim("w1", incarnation=1, queues=[child.queue], offers=[child.requires], now=timezone.now())
-    assert claim is not None
+    [claim] = transitions.claim("w1", incarnation=1, queues=[child.queue], offers=[child.requires], now=timezone.now())
+    assert claim.execution_id == child.pk
     begin(claim)
     complete(claim, {"n": child.parent_index}) if well else fail(claim)
 

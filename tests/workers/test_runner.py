@@ -276,7 +276,10 @@ def test_a_slot_claims_for_all_that_are_free_and_hands_over_what_it_got() -> Non
         asked.append(free)
         return ["a", "b", "c"] if len(asked) == 1 else []
 
-    slots = Slots(count=4, claim=claim, run=lambda _: together.wait(10))
+    def run(_: Any) -> None:
+        together.wait(10)
+
+    slots = Slots(count=4, claim=claim, run=run)
     slots.wake()
     assert together.wait(10) is not None  # all three run at once
     assert slots.wait_idle(10)
@@ -363,8 +366,8 @@ def test_a_question_that_comes_after_a_cancel_is_not_asked() -> None:
 
 
 def test_what_the_door_refuses_ends_the_run_with_the_reason() -> None:
-    step = StepFrame("a", 0, "", 1)
-    sandbox = Scripted(Hello("python"), step, step, ended=Exit(None, 9, "ended", True, ""))
+    once, differently = StepFrame("a", 0, "", 1), StepFrame("a", 0, "", 2)
+    sandbox = Scripted(Hello("python"), once, differently, ended=Exit(None, 9, "ended", True, ""))
     execution = run(sandbox)
     assert (execution.state, error_of(execution)["type"]) == ("failed", "Refused")
     assert "recorded already" in error_of(execution)["message"]
