@@ -53,7 +53,7 @@ REDIS_IS_OURS = not _env.str("REDIS_URL", default="")
 REDIS_SOCKET = _redis_socket(HOME)
 REDIS_URL = _env.str("REDIS_URL", default="") or f"unix://{REDIS_SOCKET}"
 ACTIONS = _env.list("RUNBOARD_ACTIONS", default=[])
-RETENTION = timedelta(days=_env.float("RUNBOARD_RETENTION_DAYS", default=90.0))
+RETENTION = timedelta(days=max(_env.float("RUNBOARD_RETENTION_DAYS", default=90.0), 0.0))  # 0: for ever
 ADMIN_PASSWORD = _env.str("RUNBOARD_ADMIN_PASSWORD", default="")
 LEASE = timedelta(seconds=_env.float("RUNBOARD_LEASE_SECONDS", default=60.0))
 SWEEP = timedelta(seconds=_env.float("RUNBOARD_SWEEP_SECONDS", default=2.0))

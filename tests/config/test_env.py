@@ -55,3 +55,19 @@ def test_two_processes_that_make_a_secret_at_once_agree(tmp_path: Path, monkeypa
     path = tmp_path / "secret-key"
     monkeypatch.setattr(Path, "exists", lambda self: False)
     assert (env.kept_secret(path, "first"), env.kept_secret(path, "second")) == ("first", "first")
+
+
+def test_the_keys_of_histories_are_made_once_outside_the_database(tmp_path: Path) -> None:
+    first = read("secret_keys()", RUNBOARD_HOME=str(tmp_path))
+    assert first == read("secret_keys()", RUNBOARD_HOME=str(tmp_path))
+    assert stat.S_IMODE((tmp_path / "secret-keys").stat().st_mode) == 0o600
+
+
+def test_keys_of_histories_may_be_several_and_none_may_be_short(tmp_path: Path) -> None:
+    new, old = "n" * 32, "o" * 32
+    assert read("secret_keys()", RUNBOARD_SECRET_KEYS=f"{new}, {old}") == f"('{new}', '{old}')"
+    assert read("secret_keys()", RUNBOARD_SECRET_KEYS=f"{new},short") == ""
+
+
+def test_retention_below_zero_removes_nothing() -> None:
+    assert read("RETENTION", RUNBOARD_RETENTION_DAYS="-1") == "0:00:00"

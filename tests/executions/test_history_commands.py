@@ -208,6 +208,7 @@ class TestPrune:
     def test_a_child_stays_while_its_parent_is_alive(self) -> None:
         histories.children()
         parent = Execution.objects.get(parent=None)
+        assert parent.finished_at is not None
         assert list(pruning.old(before=parent.finished_at)) == []
         assert prune("--older-than", "0d").startswith("Pruned 3 executions")
 

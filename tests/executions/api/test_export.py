@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -32,7 +32,7 @@ def exported(api: Api, execution: Execution) -> list[dict[str, Any]]:
     assert f"EX-{execution.number}.jsonl" in answer["Content-Disposition"]
 
     async def read() -> bytes:
-        return b"".join([piece async for piece in answer])
+        return b"".join([piece async for piece in cast(Any, answer)])
 
     return [json.loads(line) for line in async_to_sync(read)().splitlines()]
 
