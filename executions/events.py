@@ -19,7 +19,7 @@ from django.db import transaction
 from django.dispatch import Signal
 
 from executions import seals
-from executions.models import Event, EventRow, Execution, standing_of
+from executions.models import Event, EventRow, Execution, insert, standing_of
 from tasks.sdk.canonical import encode
 
 logger = logging.getLogger(__name__)
@@ -67,8 +67,8 @@ def record_all(
     data: Callable[[Execution], Mapping[str, Any]] | None = None,
 ) -> None:
     """The same for several executions that moved together, in one statement; `data` says what each event tells."""
-    Event.objects.bulk_create(
-        _sealed(one, kind, now=now, actor=actor, reason="", data=data(one) if data else None) for one in executions
+    insert(
+        [_sealed(one, kind, now=now, actor=actor, reason="", data=data(one) if data else None) for one in executions]
     )
     for execution in executions:
         announce(execution, kind=kind)

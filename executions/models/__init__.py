@@ -7,7 +7,7 @@ from executions.models.event import EVENT_COLUMNS, Event, EventRow, standing_of
 from executions.models.execution import Execution, ExecutionQuerySet, in_states, new_id, next_numbers, rank_of, touched
 from executions.models.log import LogChunk, LogLine, pack
 from executions.models.question import QUESTION_KINDS, Question
-from executions.models.returning import update_returning
+from executions.models.returning import insert, update_returning
 from executions.models.signal import Signal
 from executions.models.step import Step
 from executions.models.timer import Timer
@@ -37,6 +37,7 @@ __all__ = [
     "clock",
     "clock_sql",
     "in_states",
+    "insert",
     "new_id",
     "next_numbers",
     "pack",

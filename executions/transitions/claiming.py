@@ -25,7 +25,7 @@ from django.db.models.functions import Coalesce
 
 from executions import limits
 from executions.limits import Candidate, Room
-from executions.models import Attempt, Claim, Execution, clock, clock_sql, in_states
+from executions.models import Attempt, Claim, Execution, clock, clock_sql, in_states, insert
 from executions.states import CLAIMABLE, State
 from executions.transitions.moving import move_all, verb
 
@@ -95,7 +95,7 @@ def claim(
         started_at=Coalesce("started_at", now),
     )
     taken.sort(key=lambda execution: place[execution.pk])
-    Attempt.objects.bulk_create(_attempt(execution, room, now=now) for execution in taken)
+    insert([_attempt(execution, room, now=now) for execution in taken])
     return [Claim(one.pk, one.token, one.attempt, worker, incarnation, one.parent_id) for one in taken]
 
 
@@ -142,7 +142,8 @@ class Fit:
     chosen: Sequence[Candidate]
 
     def sql(self) -> tuple[str, list[Any]]:
-        parts, params = [f"requires IN ({_marks(self.offers)})"], list(self.offers)
+        parts = [f"requires IN ({_marks(self.offers)})"]
+        params: list[Any] = list(self.offers)
         if full := self.room.full_tasks():
             parts.append(f"task_id NOT IN ({_marks(full)})")
             params += full

@@ -201,7 +201,12 @@ def explained(sql: str, params: Sequence[Any]) -> str:
 def test_the_claim_goes_by_its_indexes(backlog: None, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, Sequence[Any]]] = []
     plain = claiming._rows
-    monkeypatch.setattr(claiming, "_rows", lambda sql, params: asked.append((sql, params)) or plain(sql, params))
+
+    def seen(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+        asked.append((sql, params))
+        return plain(sql, params)
+
+    monkeypatch.setattr(claiming, "_rows", seen)
     assert claim(most=2)
     assert claim(offers=("shell",)) == []
     plans = [explained(sql, params) for sql, params in asked]

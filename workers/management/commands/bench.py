@@ -17,7 +17,7 @@ from workers.bench.idle import idle
 from workers.bench.scratch import House, postgresql, start_house
 
 WHAT = ("engine", "executor", "board")
-INSIDE = (*WHAT, "throughput")
+INSIDE = (*WHAT, "throughput", "claims")
 SETTLED = 10.0  # seconds a house is left alone before it counts as idle
 
 
@@ -69,6 +69,8 @@ def in_scratch(what: str, home: Path, *, database: str, url: str) -> Iterator[Fi
         yield from settled(home, more, database)
     with standing(home, {**more, "RUNBOARD_SLOTS": "2"}) as two_slots:
         yield from by_child(two_slots, "throughput")
+    if what == "engine":
+        yield from by_child(two_slots, "claims")  # the house stands still, its database does not
 
 
 def settled(home: Path, more: dict[str, str], database: str) -> Iterator[Figure]:
@@ -109,8 +111,10 @@ def by_child(running: House, what: str) -> Iterator[Figure]:
 
 
 def inside(what: str) -> Iterator[Figure]:
-    from workers.bench import board, engine, executor, throughput
+    from workers.bench import board, claims, engine, executor, throughput
 
+    if what == "claims":
+        return claims.figures()
     if what == "throughput":
         return throughput.figures()
     if what == "board":
