@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from workers.supervisor import pulse
 
 APPLICATION = "config.asgi:application"
+BOUNDED_HEADS = "config.heads:BoundedHead"
 LARGEST_FRAME = 64 * 1024  # bytes a browser may send on a websocket
 LAST_REQUESTS = 5  # seconds that requests under way are given to end
 
@@ -33,6 +34,7 @@ def serve_by_uvicorn(fd: int | None) -> None:
 
     config = uvicorn.Config(
         APPLICATION,
+        http=BOUNDED_HEADS,
         host=settings.HOST,
         port=settings.PORT,
         lifespan="off",
