@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +16,9 @@ import pytest
 
 from tasks import sdk as runboard
 from tasks.sdk import testing
+from tasks.sdk.channel import Channel
 from tasks.sdk.context import current_run
+from tasks.sdk.limit import limited
 
 QUICK: dict[str, Any] = {"max_retries": 3, "retry_interval": 0.01}
 
@@ -93,7 +97,7 @@ def test_a_step_that_took_too_long_is_tried_again() -> None:
     waits = iter([20, 0])
 
     def main() -> Any:
-        return runboard.options(timeout=0.1, max_retries=1, retry_interval=0).step(
+        return runboard.options(timeout=0.5, max_retries=1, retry_interval=0).step(
             "slow", lambda: time.sleep(next(waits))
         )
 
@@ -111,19 +115,44 @@ def test_of_limits_inside_each_other_the_first_that_ends_is_told() -> None:
         testing.run(main, {"outer": 10, "inner": 0.1})
 
 
-def test_a_limit_that_was_kept_interrupts_nothing_later() -> None:
-    def main() -> str:
-        step = runboard.options(timeout=0.02).step
-        for n in range(50):
+def test_of_a_limit_that_was_kept_nothing_is_left() -> None:
+    def main() -> None:
+        step = runboard.options(timeout=60).step
+        for n in range(20):
             step(f"quick-{n}", int)
-        time.sleep(0.1)
+        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
         with ThreadPoolExecutor(4) as pool:
-            work = [pool.submit(copy_context().run, step, f"part-{n}", int) for n in range(50)]
-            time.sleep(0.1)
-            assert [part.result() for part in work] == [0] * 50
-        return "undisturbed"
+            work = [pool.submit(copy_context().run, step, f"part-{n}", int) for n in range(20)]
+            assert [part.result() for part in work] == [0] * 20
+        for thread in threading.enumerate():
+            if thread.name == "limit":
+                thread.join(10)
+                assert not thread.is_alive()
 
-    assert testing.run(main).output == "undisturbed"
+    before = signal.getsignal(signal.SIGALRM)
+    testing.run(main)
+    if callable(before):
+        assert signal.getsignal(signal.SIGALRM) == before
+
+
+def test_a_frame_is_not_cut_in_two_by_a_limit() -> None:
+    """A limit that is over while a frame is under way interrupts once that is told."""
+    ours, theirs = socket.socketpair()
+    line = Channel(theirs.fileno())
+    line._lock.acquire()
+    told: list[str] = []
+
+    def work() -> None:
+        until = time.monotonic() + 0.3
+        while time.monotonic() < until:
+            time.sleep(0.01)
+        told.append("not while the frame was under way")
+        line._lock.release()
+        time.sleep(20)
+
+    with ours, theirs, pytest.raises(runboard.StepTimeout):
+        limited(work, seconds=0.05, line=line, what="it")
+    assert told
 
 
 def test_a_step_in_a_thread_is_interrupted_between_its_instructions() -> None:
@@ -156,7 +185,7 @@ def test_an_async_step_is_tried_again_and_interrupted_where_it_awaits() -> None:
         return n
 
     async def main() -> Any:
-        return await runboard.options(timeout=timedelta(seconds=0.1), **QUICK).step("fetch", fetch, 4)
+        return await runboard.options(timeout=timedelta(seconds=0.5), **QUICK).step("fetch", fetch, 4)
 
     assert testing.run(main).output == 4
     waits = iter([20])

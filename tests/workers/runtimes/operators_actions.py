@@ -26,7 +26,7 @@ async def ask() -> str:
 
 @runboard.task(name="test.wait")
 def wait() -> list[object]:
-    patience = runboard.options(timeout=0.2, max_retries=1, retry_interval=0)
+    patience = runboard.options(timeout=0.5, max_retries=1, retry_interval=0)
     naps = iter([30, 0])
     patience.step("nap", lambda: time.sleep(next(naps)))
     runboard.sleep(60)

@@ -444,7 +444,7 @@ def test_a_step_is_interrupted_and_tried_again_in_its_sandbox(play: Play) -> Non
     played = play(
         """
 import runboard, time, threading
-patience = runboard.options(timeout=0.2, max_retries=1, retry_interval=0)
+patience = runboard.options(timeout=0.5, max_retries=1, retry_interval=0)
 naps = iter([30, 0])
 tried = []
 
