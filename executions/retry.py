@@ -16,6 +16,7 @@ from executions.states import Reason, State
 from tasks.policy import RetryPolicy
 
 CRASH_BUDGET = 3
+CRASH_INTERVAL = 1.0
 ENVIRONMENT_BUDGET = 3
 ENVIRONMENT_INTERVAL = 1.0
 RESOURCES_DELAY = timedelta(seconds=2)
@@ -39,6 +40,7 @@ class Spent:
     retries: int = 0
     losses: int = 0
     environment_failures: int = 0
+    crashes: int = 0  # attempts whose worker was lost before, whether they counted or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def decide(
         case Category.ENVIRONMENT:
             return _environment(error, spent)
         case Category.LOST:
-            return _crash(error, spent, Reason.RECOVERED, Reason.WORKER_LOST, timedelta())
+            return _crash(error, spent, Reason.RECOVERED, Reason.WORKER_LOST, apart(spent.crashes, chance=chance))
         case Category.RESOURCES:
             return _crash(error, spent, Reason.RESOURCES, Reason.RESOURCES, RESOURCES_DELAY)
         case Category.ERROR:
@@ -82,6 +84,15 @@ def delay(policy: RetryPolicy, *, retries: int, chance: float) -> timedelta:
     """interval × multiplier^retries (retries from 0), capped, then spread by ± jitter."""
     exact = min(policy.retry_interval * policy.backoff_multiplier ** min(retries, 64), policy.max_interval)
     return timedelta(seconds=exact * (1 + policy.jitter * (2 * chance - 1)))
+
+
+def apart(crashes: int, *, chance: float) -> timedelta:
+    """No delay after the first lost worker; after the next ones a random one, up to interval × 2^crashes (at most 2).
+
+    Work that kills its worker takes what runs beside it along. Claimed again together, they would meet until all had spent
+    their budgets; spread, only the one that kills comes to its end.
+    """
+    return timedelta(seconds=CRASH_INTERVAL * 2 ** min(crashes, 2) * chance if crashes else 0)
 
 
 def is_retryable(error: Mapping[str, Any], policy: RetryPolicy) -> bool:
