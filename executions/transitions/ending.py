@@ -97,7 +97,8 @@ def follow(
     data: Mapping[str, Any],
 ) -> None:
     """Do what `retry` decides about a locked, held execution whose attempt ended with `error`, in one transaction."""
-    spent = Spent(found.retries, found.losses, found.environment_failures)
+    crashes = _crashes(found) if category == Category.LOST else 0
+    spent = Spent(found.retries, found.losses, found.environment_failures, crashes)
     policy = RetryPolicy.read(found.task_version.retry)
     decided = decide(category, error, policy=policy, spent=spent, chance=random.random())  # noqa: S311 — jitter
     if isinstance(decided, GiveUp) or found.state == State.CANCELLING:
@@ -193,9 +194,11 @@ def _is_its_own(found: Execution) -> bool:
 
     Code may end its worker before anybody has recorded that it began; without the second half that went on for ever.
     """
-    if found.state == State.RUNNING:
-        return True
-    return Attempt.objects.filter(execution=found.pk, outcome="lost", started_at=None).count() > FREE_LOSSES
+    return found.state == State.RUNNING or _crashes(found) > FREE_LOSSES
+
+
+def _crashes(found: Execution) -> int:
+    return Attempt.objects.filter(execution=found.pk, outcome="lost").count()
 
 
 def category_of(error: Mapping[str, Any]) -> str:
