@@ -115,6 +115,12 @@ def holding(claims: Iterable[Claim]) -> dict[UUID, str]:
     return {pk: state for pk, token, state in rows if tokens[pk] == token}
 
 
+def held_by(worker: str, *, incarnation: int) -> dict[UUID, int]:
+    """What a life of a worker holds by the record, with its tokens."""
+    rows = Execution.objects.held_by(worker).filter(incarnation=incarnation)
+    return dict(rows.values_list("pk", "token"))
+
+
 def expired(*, limit: int = 100) -> list[tuple[UUID, int]]:
     """Held executions whose lease ran out more than the reap grace ago, with the token that must still be theirs."""
     before = clock() - min(settings.LEASE / 4, REAP_GRACE)

@@ -15,9 +15,10 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
@@ -27,7 +28,7 @@ from django.utils.text import get_valid_filename
 
 from executions import queries, transitions
 from executions.transitions import Claim
-from workers import runner
+from workers import checkup, runner
 from workers.dispatch import queue_name
 from workers.insist import insist
 from workers.lease import Keeper
@@ -39,6 +40,7 @@ from workers.runtimes.bwrap import SOURCES
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 5.0  # seconds between an idle worker's own looks for due work
+STUCK_AFTER = 60.0  # seconds in which woken slots have not even looked
 
 
 def work(*, name: str, queues: Sequence[str], slots: int, labels: Mapping[str, str]) -> None:
@@ -85,6 +87,7 @@ class Living:
     labels: dict[str, str]
     runtimes: Runtimes
     incarnation: int = 0
+    _unheard: set[tuple[UUID, int]] = field(default_factory=set)
 
     def begin(self) -> None:
         """Enlist and start working: after this, due executions run even if Redis never answers."""
@@ -93,6 +96,8 @@ class Living:
             logger.error("scripts will be rejected: %s", self._probe.problem)
         self._offered = offers(settings.ACTIONS)
         self._enlist()
+        for problem in checkup.problems():
+            logger.warning("%s", problem)
         self._keeper = Keeper(lease=settings.LEASE)
         running = Runner(prepare=self.runtimes.prepare, keeper=self._keeper)
         self._slots = Slots(count=self.slots, claim=self._claim, run=running.run)
@@ -174,11 +179,25 @@ class Living:
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
                 self._notice_queues()
+                self._give_up_unheard()
                 self._slots.wake(times=self.slots)
+                if self._slots.is_stuck(after=STUCK_AFTER):
+                    logger.critical("slots of %s are free, woken, and do not look for work: this life ends", self.name)
+                    os._exit(os.EX_SOFTWARE)
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("the database did not answer: %s", error)
                 connection.close()
             time.sleep(min(LOOK_EVERY, settings.LEASE.total_seconds() / 4))
+
+    def _give_up_unheard(self) -> None:
+        """Give back what this life holds and does not run: its claim was committed, and the answer was lost on the way."""
+        running = {hold.claim.execution_id for hold in self._keeper.holds()}
+        held = queries.held_by(self.name, incarnation=self.incarnation)
+        unheard = {(pk, token) for pk, token in held.items() if pk not in running}
+        for pk, token in unheard & self._unheard:  # at two looks in a row
+            logger.warning("%s was claimed and its claim never heard of: given back", pk)
+            transitions.reclaim(pk, token=token, now=timezone.now(), actor="system")
+        self._unheard = unheard
 
     def _notice_queues(self) -> None:
         new = [] if self.queues else [name for name in queries.queue_names() if name not in self._served]

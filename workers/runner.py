@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -193,6 +194,7 @@ class Slots:
         self._claim, self._run, self._count = claim, run, count
         self._free = count
         self._woken = 0
+        self._looked = time.monotonic()
         self._handed: deque[Claim] = deque()
         self._draining = False
         self._changed = threading.Condition()
@@ -210,6 +212,12 @@ class Slots:
         with self._changed:
             self._draining = True
             self._changed.notify_all()
+
+    def is_stuck(self, after: float) -> bool:
+        """Whether slots are free and were woken, and none of them has looked for work for so many seconds."""
+        with self._changed:
+            waits = self._woken and self._free and not self._draining
+            return bool(waits) and time.monotonic() - self._looked > after
 
     def wait_idle(self, timeout: float) -> bool:
         """Wait for the runs under way; False where some still go on."""
@@ -241,6 +249,7 @@ class Slots:
     def _look(self, *, mine: int) -> Claim | None:
         """Claim for this slot, which holds `mine` places, and for all that are free; its own claim, the others handed over."""
         with self._changed:
+            self._looked = time.monotonic()
             asked, self._free = mine + self._free, 0
             if self._draining:
                 self._free = asked
