@@ -62,3 +62,8 @@ def test_some_ends_are_never_tried_again(category: Category, state: str) -> None
     over = follows(category, {"retryable": True})
     assert isinstance(over, GiveUp)
     assert over.state == state
+
+
+def test_who_lost_a_worker_once_goes_on_at_once_and_then_apart_from_its_companions() -> None:
+    found = [follows(Category.LOST, {}, spent=Spent(crashes=crashes), chance=0.5) for crashes in range(4)]
+    assert [again.delay.total_seconds() for again in found if isinstance(again, Again)] == [0, 1, 2, 2]
