@@ -12,6 +12,7 @@ from executions import transitions
 from executions.models import Attempt, Event, Execution, LogChunk, Question, Step, Timer
 from executions.retry import CRASH_BUDGET, Category
 from executions.states import CLAIMABLE, FINAL, HELD, State
+from executions.transitions.ending import FREE_LOSSES
 from executions.transitions import Refused, Stale
 from tasks import append_only
 from tasks.models import Plan, Queue
@@ -241,9 +242,18 @@ class TestLosses:
         execution = make_execution()
         for _ in range(CRASH_BUDGET + 1):
             claim = run(execution)
-            transitions.reclaim(execution.pk, token=claim.token, now=timezone.now(), actor="scheduler")
+            before = timezone.now() - timedelta(minutes=1)  # its delay has passed
+            transitions.reclaim(execution.pk, token=claim.token, now=before, actor="scheduler")
         row = fresh(execution)
         assert (row.state, row.reason_code, row.attempt) == ("failed", "worker_lost", CRASH_BUDGET + 1)
+
+    def test_poison_that_nobody_sees_begin_stops_too(self) -> None:
+        execution = make_execution()
+        for _ in range(FREE_LOSSES + CRASH_BUDGET + 1):
+            claim = claim_for(execution)
+            before = timezone.now() - timedelta(minutes=1)
+            transitions.reclaim(execution.pk, token=claim.token, now=before, actor="scheduler")
+        assert (fresh(execution).state, fresh(execution).reason_code) == ("failed", "worker_lost")
 
     def test_a_recorded_step_forgives_losses(self) -> None:
         execution = make_execution()
