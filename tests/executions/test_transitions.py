@@ -12,8 +12,8 @@ from executions import transitions
 from executions.models import Attempt, Event, Execution, LogChunk, Question, Step, Timer
 from executions.retry import CRASH_BUDGET, Category
 from executions.states import CLAIMABLE, FINAL, HELD, State
-from executions.transitions.ending import FREE_LOSSES
 from executions.transitions import Refused, Stale
+from executions.transitions.ending import FREE_LOSSES
 from tasks import append_only
 from tasks.models import Plan, Queue
 from tasks.schema import Invalid
@@ -60,6 +60,15 @@ class TestSubmit:
         with pytest.raises(Invalid):
             make_execution(input={"value": value})
         assert not Execution.objects.exists()
+
+    def test_many_are_accepted_together_or_not_at_all(self) -> None:
+        task = make_task(input_schema=NEEDS_NAME)
+        with pytest.raises(Invalid):
+            transitions.submit_all(task, [{"name": "a"}, {}], now=timezone.now(), actor="user:mira")
+        assert not Execution.objects.exists()
+        made = transitions.submit_all(task, [{"name": n} for n in "abc"], now=timezone.now(), actor="user:mira")
+        assert [row.input for row in Execution.objects.order_by("number")] == [row.input for row in made]
+        assert Event.objects.filter(kind="submitted", seq=1).count() == 3
 
     def test_an_unknown_queue_is_refused_by_name(self) -> None:
         with pytest.raises(Invalid) as refused:
