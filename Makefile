@@ -9,7 +9,7 @@ SCRATCH := RUNBOARD_HOME=$(CURDIR)/.venv/scratch
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench screenshots lock
+.PHONY: help run test check fix bench chaos screenshots lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */make \1\t/' | expand -t 14
@@ -43,6 +43,10 @@ bench: ## the figures, as JSON lines and tables, each in a scratch house of its 
 	$(BIN)/python manage.py bench engine
 	$(BIN)/python manage.py bench executor
 	$(BIN)/python manage.py bench board
+
+chaos: ## the faults of docs/reliability.md, as JSON lines and a table, in scratch houses: about two hours (CHAOS="F3 --repeats 2" for less)
+	@python3 bootstrap.py dev
+	nice -n 5 $(BIN)/python manage.py chaos $(CHAOS)
 
 screenshots: ## every page, light, dark and on a phone; the README’s picture of the board among them
 	@python3 bootstrap.py dev
