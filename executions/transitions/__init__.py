@@ -18,7 +18,7 @@ from executions.transitions.moving import Refused, Stale
 from executions.transitions.owning import Began, reclaim, release, renew, start
 from executions.transitions.presence import beat, drain, enlist, retire, serve
 from executions.transitions.stopping import cancel, cancel_child, pause, release_children, resume, terminate
-from executions.transitions.submitting import Submission, submit
+from executions.transitions.submitting import Submission, submit, submit_all
 from executions.transitions.suspending import Asked, Child, ask, await_signal, run, sleep
 from executions.transitions.telling import Then, checkpoint, diverged, log, progress, step
 from executions.transitions.timing import fire
@@ -69,5 +69,6 @@ __all__ = [
     "step",
     "stopped",
     "submit",
+    "submit_all",
     "terminate",
 ]

@@ -92,6 +92,20 @@ def submit(
         raise
 
 
+def submit_all(
+    task: Task, inputs: Sequence[Any], *, now: datetime, actor: str, owner: User | None = None, **wish: Any
+) -> list[Execution]:
+    """Make an execution of each input, in one transaction: all of them or none. Raises as `submit` does."""
+    executions = [newborn(task, input=input, now=now, owner=owner, wish=wish) for input in inputs]
+    with transaction.atomic():
+        for execution, number in zip(executions, next_numbers(len(executions)), strict=True):
+            execution.number = number
+        bear(executions, now=now, actor=actor)
+        failpoints.before_commit("submit", executions)
+    failpoints.after_commit("submit", executions)
+    return executions
+
+
 def newborn(
     task: Task,
     *,
@@ -148,9 +162,13 @@ def bear(executions: Sequence[Execution], *, now: datetime, actor: str, **data: 
     Execution.objects.bulk_create(executions)
     if clocks := [timer for execution in executions for timer in _clocks(execution, now=now)]:
         Timer.objects.bulk_create(clocks)
-    for execution in executions:
-        told = events.with_digests({**_told(execution), **data}, {"input": execution.input})
-        events.record(execution, "submitted", now=now, actor=actor, data=told)
+    events.record_all(
+        executions,
+        "submitted",
+        now=now,
+        actor=actor,
+        data=lambda execution: events.with_digests({**_told(execution), **data}, {"input": execution.input}),
+    )
     meeting = [execution for execution in executions if execution.limit_key and _policy(execution).meets]
     limits.lock_tasks(execution.task_id for execution in meeting)
     for execution in meeting:
