@@ -42,9 +42,8 @@ def killed(database: str, *, times: int) -> Iterator[Finding]:
     if max(took) > RESTARTED:
         found.add("F0", f"{max(took):.2f} s")
     figure = spread("F0", database, took, unit="s")
-    yield _finding(
-        "F0", database, found, times, f"≤ {RESTARTED:g} s", f"p50 {figure.p50} s, at most {max(took):.2f} s", began
-    )
+    yield _finding("F0", database, found, faults=times, asked=f"≤ {RESTARTED:g} s", began=began,
+                   told=f"p50 {figure.p50} s, at most {max(took):.2f} s")  # fmt: skip
 
 
 def poisoned(database: str, *, times: int) -> Iterator[Finding]:
