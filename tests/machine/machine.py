@@ -1,0 +1,686 @@
+"""Everything that workers, people and the clock may say to the door, in any order, early, late, twice and with dead claims.
+
+A history is rolled back when it ends. Nothing after commit runs (no announcement, no prompt cascade), as if every process had
+died there: what must happen happens by the sweep. Time passes by moving what is due towards the present.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from executions import queries, transitions
+from executions.history.verifying import Verification
+from executions.models import Execution, Question, Signal, Timer
+from executions.retry import CRASH_BUDGET, ENVIRONMENT_BUDGET, Category
+from executions.states import CLAIMABLE, FINAL, HELD, LIVE, Reason, State, WaitingFor
+from executions.transitions import Again, Child, Claim, Refused
+from tasks.models import Task
+from tasks.schema import Invalid
+from tests.machine.record import Broken, Record, Row
+from tests.make import a_question, an_error, begin, make_task
+
+ACTOR = "user:mira"
+MOST_EXECUTIONS = 14
+MAX_RETRIES = 2
+TASKS = ("plain", "clocked")
+QUEUES, OFFERS = ("default",), ("python",)
+
+one_of_many = st.integers(0, 30)  # the newest is 0, so that a shrunk example speaks of the newest
+seldom = st.sampled_from([False] * 5 + [True])
+
+
+def make_tasks() -> None:
+    """What histories are made of: one task without clocks and one with both."""
+    retry = {"max_retries": MAX_RETRIES, "retry_interval": 5}
+    make_task("plain", retry=retry)
+    make_task("clocked", retry=retry, timeouts={"queue": 600, "execution": 3600})
+
+
+class Door(RuleBasedStateMachine):
+    """Rules speak to the door; the record says what must be true after each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rolled_back = transaction.atomic()
+        self.rolled_back.__enter__()
+        self.record = Record()
+        self.claims: list[Claim] = []
+        self.fired: list[int] = []
+        self.still: set[UUID] = set()
+        self.thawed: set[UUID] = set()
+        self.expected: dict[UUID, Row] = {}
+        self.keys = 0
+
+    # What every rule uses
+
+    def new_key(self) -> str:
+        self.keys += 1
+        return f"k{self.keys}"
+
+    def some(self, place: int, *states: State) -> Row | None:
+        """An execution in one of these states, the newest first."""
+        rows = [row for row in reversed(self.record.rows.values()) if not states or row["state"] in states]
+        return rows[place % len(rows)] if rows else None
+
+    def some_claim(self, place: int, *, dead: bool) -> Claim | None:
+        """One that holds its execution, as the record says; or any that was ever given."""
+        known = self.claims if dead else [claim for claim in self.claims if self.holds(claim)]
+        return known[-1 - place % len(known)] if known else None
+
+    def holds(self, claim: Claim) -> bool:
+        """By attempt, not by token: what the door goes by must not be what it is measured by."""
+        row = self.record.rows[claim.execution_id]
+        return row["state"] in HELD and row["attempt"] == claim.attempt
+
+    def expect(self, row: Row, **fields: Any) -> None:
+        self.expected[row["id"]] = fields
+
+    def wants(self, row: Row, state: State, **fields: Any) -> None:
+        """It goes to `state`, or is paused on its way there."""
+        if row["pausing"] and state in (State.RESUMING, State.WAITING):
+            fields, state = {**fields, "paused_from": state}, State.PAUSED
+        self.expect(row, state=state, **fields)
+
+    def wakes(self, row: Row) -> None:
+        if row["state"] == State.PAUSED:
+            self.expect(row, state=State.PAUSED, paused_from=State.RESUMING, waiting_for="")
+        else:
+            self.expect(row, state=State.RESUMING, waiting_for="")
+
+    def speak(self, claim: Claim, do: Callable[[], Any], *, may: Iterable[State] = HELD) -> tuple[Row, Any] | None:
+        """A worker says something: what came of it where its claim holds and the state allows it; else nothing may change."""
+        row = self.record.rows[claim.execution_id]
+        if self.holds(claim) and row["state"] in may:
+            return row, do()
+        self.still.add(claim.execution_id)
+        with suppress(Refused):
+            do()
+        return None
+
+    def demand(self, row: Row, do: Callable[[], Any], *, allowed: bool) -> Any:
+        """A person asks for something: it is done, or refused and nothing changes."""
+        if allowed:
+            return do()
+        self.still.add(row["id"])
+        try:
+            do()
+        except Refused:
+            return None
+        raise Broken(f"{row['state']}: that should have been refused")
+
+    # People
+
+    @initialize(slug=st.sampled_from(TASKS))
+    def first(self, slug: str) -> None:
+        self.submit(slug, ttl=None, later=False)
+
+    @precondition(lambda self: len(self.record.rows) < MOST_EXECUTIONS)
+    @rule(slug=st.sampled_from(TASKS), ttl=st.sampled_from([None, None, 60.0]), later=seldom)
+    def submit(self, slug: str, ttl: float | None, later: bool) -> None:
+        now = timezone.now()
+        start_at = now + timedelta(seconds=30) if later else None
+        transitions.submit(Task.objects.get(slug=slug), input={}, now=now, actor=ACTOR, ttl=ttl, start_at=start_at)
+
+    @precondition(lambda self: len(self.record.rows) < MOST_EXECUTIONS)
+    @rule(n=st.integers(0, 1), key=st.sampled_from(["a", "b"]))
+    def submit_under_a_key(self, n: int, key: str) -> None:
+        def do(value: int) -> transitions.Submission:
+            return transitions.submit(Task.objects.get(slug="plain"), input={"n": value}, now=timezone.now(), actor=ACTOR,
+                                      idempotency_key=key)  # fmt: skip
+
+        earlier = next((row for row in self.record.rows.values() if row["idempotency_key"] == key), None)
+        if earlier is None:
+            made = do(n)
+            if do(n).execution.pk != made.execution.pk:
+                raise Broken("one key made two executions")
+        elif earlier["input"] == f'{{"n":{n}}}':
+            self.still.add(earlier["id"])
+            if do(n).execution.pk != earlier["id"]:
+                raise Broken("a key was replayed as another execution")
+        else:
+            self.demand(earlier, lambda: do(n), allowed=False)
+
+    @rule(place=one_of_many)
+    def cancel(self, place: int) -> None:
+        row = self.some(place)
+        if row is None:
+            return
+        live = row["state"] in LIVE - {State.CANCELLING}
+        self.demand(row, lambda: transitions.cancel(row["id"], now=timezone.now(), actor=ACTOR), allowed=live)
+        if live:
+            self.expect(row, state=State.CANCELLING if row["state"] in HELD else State.CANCELLED)
+
+    @precondition(lambda self: len(self.record.rows) > 3)
+    @rule(place=one_of_many)
+    def terminate(self, place: int) -> None:
+        row = self.some(place)
+        if row is None:
+            return
+        live = row["state"] in LIVE
+        self.demand(row, lambda: transitions.terminate(row["id"], now=timezone.now(), actor=ACTOR, reason="because"),
+                    allowed=live)  # fmt: skip
+        if live:
+            self.expect(row, state=State.TERMINATED)
+
+    @rule(place=one_of_many)
+    def pause(self, place: int) -> None:
+        row = self.some(place)
+        if row is None:
+            return
+        frozen = row["pausing"] or row["state"] == State.PAUSED
+        live = row["state"] in LIVE - {State.CANCELLING} and not frozen
+        self.demand(row, lambda: transitions.pause(row["id"], now=timezone.now(), actor=ACTOR), allowed=live)
+        if live and row["state"] in HELD:
+            self.expect(row, state=row["state"], pausing=True)
+        elif live:
+            self.expect(row, state=State.PAUSED, paused_from=row["state"], waiting_for=row["waiting_for"])
+
+    @rule(place=one_of_many, frozen=st.booleans())
+    def resume(self, place: int, frozen: bool) -> None:
+        row = self.some(place, State.PAUSED) if frozen else self.some(place)
+        if row is None:
+            return
+        may = row["state"] == State.PAUSED or row["pausing"]
+        if row["state"] == State.PAUSED:
+            self.thawed.add(row["id"])
+            self.expect(row, state=row["paused_from"], paused_from="", waiting_for=row["waiting_for"])
+        elif may:
+            self.expect(row, state=row["state"], pausing=False)
+        self.demand(row, lambda: transitions.resume(row["id"], now=timezone.now(), actor=ACTOR), allowed=may)
+
+    @precondition(lambda self: any(self.record.questions.values()))
+    @rule(place=one_of_many, value=st.sampled_from(["yes", "no", "perhaps"]))
+    def answer(self, place: int, value: str) -> None:
+        """Open or not, and with words that are no answer too."""
+        questions = [question for some in self.record.questions.values() for question in some]
+        question = questions[-1 - place % len(questions)]
+        row = self.record.rows[question["execution_id"]]
+
+        def do() -> Execution:
+            return transitions.answer(question["id"], value=value, now=timezone.now(), actor=ACTOR)
+
+        is_open = question["state"] == Question.State.OPEN
+        if is_open and value == "perhaps":
+            self.still.add(row["id"])
+            with suppress(Invalid):
+                do()
+            return
+        self.demand(row, do, allowed=is_open)
+        if is_open:
+            self.wakes(row)
+            with suppress(Refused):  # the second person is told, and nothing comes of it
+                transitions.answer(question["id"], value="no", now=timezone.now(), actor="user:boss")
+                raise Broken("a question was answered twice")
+
+    @rule(place=one_of_many, name=st.sampled_from(["paid", "sent"]), key=st.sampled_from([None, None, "once"]))
+    def signal(self, place: int, name: str, key: str | None) -> None:
+        row = self.some(place)
+        if row is None:
+            return
+        pk = row["id"]
+        again = key is not None and Signal.objects.filter(execution=pk, name=name, key=key).exists()
+        self.demand(row, lambda: transitions.signal(pk, name=name, value=1, key=key, now=timezone.now(), actor=ACTOR),
+                    allowed=row["state"] in LIVE)  # fmt: skip
+        if row["state"] not in LIVE:
+            return
+        if again:
+            self.still.add(pk)
+        elif any(wait["finished_at"] is None and wait["name"] == name for wait in self.record.waits.get(pk, [])):
+            self.wakes(row)
+        else:
+            self.expect(row, state=row["state"])
+            if not Signal.objects.filter(execution=pk, name=name, taken_by=None).exists():
+                raise Broken("a signal that came early was not kept")
+
+    @precondition(lambda self: len(self.record.rows) < MOST_EXECUTIONS)
+    @rule(place=one_of_many, how=st.sampled_from(["retry", "resume", "from_step", "fork"]), ended=st.booleans())
+    def rerun(self, place: int, how: str, ended: bool) -> None:
+        row = self.some(place, *FINAL) if ended else self.some(place)
+        if row is None:
+            return
+        again = self._again(row, how)
+        new = self.demand(row, lambda: transitions.rerun(row["id"], again=again, now=timezone.now(), actor=ACTOR),
+                          allowed=row["state"] in FINAL)  # fmt: skip
+        if new is not None and (new.lineage, new.state, new.input) != (row["lineage"], State.PENDING, row["input"]):
+            raise Broken(f"run {new.run} is {new.state} of {new.lineage}, with {new.input}")
+
+    def _again(self, row: Row, how: str) -> Again:
+        steps = [step for step in self.record.steps.get(row["id"], []) if step["kind"] == "step"]
+        answered = [question for question in self.record.questions.get(row["id"], []) if question["answer"] is not None]
+        if how == "from_step" and steps:
+            return Again(from_step=steps[-1]["key"])
+        if how == "fork" and answered:
+            return Again(question=answered[-1]["id"], answer="no")
+        return Again(resume=how == "resume")
+
+    # Workers
+
+    @rule(worker=st.sampled_from(["w1", "w2"]), most=st.integers(1, 3))
+    def claim(self, worker: str, most: int) -> None:
+        """Also of what has just become due."""
+        due = {row["id"] for row in self.record.rows.values() if _is_due(row)}
+        taken = transitions.claim(worker, incarnation=1, queues=QUEUES, offers=OFFERS, now=timezone.now(), most=most)
+        if {claim.execution_id for claim in taken} - due or (due and not taken):
+            raise Broken(f"claimed {taken}, of what was due: {due}")
+        for claim in taken:
+            row = self.record.rows[claim.execution_id]
+            self.expect(row, state=State.PREPARING, token=claim.token, worker=worker, attempt=row["attempt"] + 1)
+            if claim.token <= row["token"]:
+                raise Broken(f"a claim with the token {claim.token} after {row['token']}")
+        self.claims += taken
+
+    @precondition(lambda self: self.claims)
+    @rule(place=one_of_many, dead=seldom)
+    def start(self, place: int, dead: bool) -> None:
+        if (claim := self.some_claim(place, dead=dead)) is None:
+            return
+        if spoken := self.speak(claim, lambda: begin(claim), may={State.PREPARING}):
+            self.expect(spoken[0], state=State.RUNNING, pausing=spoken[0]["pausing"])
+
+    @precondition(lambda self: self.claims)
+    @rule(place=one_of_many, dead=seldom, key=st.sampled_from(["a", "b", "c"]), value=st.integers(0, 1), twice=seldom)
+    def step(self, place: int, dead: bool, key: str, value: int, twice: bool) -> None:
+        """A new key, a recorded one with the same or another value, and the same again."""
+        claim = self.some_claim(place, dead=dead)
+        if claim is None:
+            return
+
+        def do() -> str:
+            return transitions.step(
+                claim, key=key, occurrence=0, input_hash="", value=value, seconds=0, now=timezone.now()
+            )
+
+        known = [s for s in self.record.steps.get(claim.execution_id, []) if (s["kind"], s["key"]) == ("step", key)]
+        if known and (known[0]["attempt"], known[0]["value"]) != (claim.attempt, str(value)):
+            self.still.add(claim.execution_id)
+            with suppress(Refused):
+                do()
+                raise Broken(f"{known[0]} was recorded again as {value}")
+        elif spoken := self.speak(claim, do):
+            self._acknowledged(*spoken, forgives=not known)
+            if twice:
+                with suppress(Refused):
+                    do()
+
+    @precondition(lambda self: self.claims)
+    @rule(place=one_of_many, dead=seldom)
+    def checkpoint(self, place: int, dead: bool) -> None:
+        if (claim := self.some_claim(place, dead=dead)) is None:
+            return
+        if spoken := self.speak(claim, lambda: transitions.checkpoint(claim, name="at", value=1, now=timezone.now())):
+            self._acknowledged(*spoken, forgives=True)
+
+    def _acknowledged(self, row: Row, then: str, *, forgives: bool) -> None:
+        """Go on, unless a cancel or a pause was asked; what was recorded anew forgives earlier losses."""
+        if row["state"] == State.CANCELLING:
+            verdict, state = "cancel", State.CANCELLING
+        elif row["pausing"] and row["state"] == State.RUNNING:
+            verdict, state = "pause", State.PAUSED
+        else:
+            verdict, state = "go", State(row["state"])
+        self.expect(row, state=state, losses=0 if forgives else row["losses"])
+        if then != verdict:
+            raise Broken(f"{row['state']}: told to {then}, not to {verdict}")
+
+    @precondition(lambda self: self.claims)
+    @rule(place=one_of_many, dead=seldom, fraction=st.sampled_from([None, 0.05, 0.3, 1.0]))
+    def chat(self, place: int, dead: bool, fraction: float | None) -> None:
+        """A log line, progress and a divergence: none of it moves anything."""
+        if (claim := self.some_claim(place, dead=dead)) is None:
+            return
+        now = timezone.now()
+        for do in (
+            lambda: transitions.log(
+                claim, lines=[(now.timestamp(), "stdout", "info", "hello")], message="hello", now=now
+            ),
+            lambda: transitions.progress(claim, fraction=fraction, message="on", now=now),
+            lambda: transitions.diverged(claim, key="a", occurrence=0, recorded="x", met="y", policy="use", now=now),
+        ):
+            if spoken := self.speak(claim, do):
+                self.expect(spoken[0], state=spoken[0]["state"], token=claim.token)
+
+    @precondition(lambda self: self.claims)
+    @rule(place=one_of_many, dead=seldom, deadline=st.booleans(), default=st.booleans(), twice=seldom)
+    def ask(self, place: int, dead: bool, deadline: bool, default: bool, twice: bool) -> None:
+        if (claim := self.some_claim(place, dead=dead)) is None:
+            return
+        now = timezone.now()
+        asked = a_question(key=self.new_key(), deadline=now + timedelta(seconds=60) if deadline else None, default="no",
+                           has_default=default)  # fmt: skip
+        self._suspend(claim, lambda: transitions.ask(claim, asked=asked, now=now), WaitingFor.ANSWER, twice=twice)
+
+    @precondition(lambda self: self.claims)
+    @rule(place=one_of_many, dead=seldom, twice=seldom)
+    def sleep(self, place: int, dead: bool, twice: bool) -> None:
+        if (claim := self.some_claim(place, dead=dead)) is None:
+            return
+        key = self.new_key()
+        self._suspend(claim, lambda: transitions.sleep(claim, key=key, occurrence=0, seconds=60, now=timezone.now()),
+                      WaitingFor.TIME, twice=twice)  # fmt: skip
+
+    @precondition(lambda self: self.claims and len(self.record.rows) < MOST_EXECUTIONS)
+    @rule(
+        place=one_of_many, dead=seldom, count=st.integers(1, 3), outlives=seldom, fail_fast=st.booleans(), twice=seldom
+    )
+    def run(self, place: int, dead: bool, count: int, outlives: bool, fail_fast: bool, twice: bool) -> None:
+        if (claim := self.some_claim(place, dead=dead)) is None:
+            return
+        key, children = self.new_key(), [Child(TASKS[n % 2], outlives=outlives) for n in range(count)]
+        self._suspend(
+            claim,
+            lambda: transitions.run(claim, key=key, occurrence=0, input_hash="", children=children, gathers=True,
+                                    fail_fast=fail_fast, now=timezone.now()),
+            WaitingFor.CHILDREN, twice=twice,
+        )  # fmt: skip
+
+    def _suspend(self, claim: Claim, do: Callable[[], Any], waiting_for: WaitingFor, *, twice: bool) -> None:
+        if spoken := self.speak(claim, do, may={State.RUNNING}):
+            self.wants(spoken[0], State.WAITING, waiting_for=waiting_for)
+            if twice:
+                do()
+
+    @precondition(lambda self: self.claims)
+    @rule(place=one_of_many, dead=seldom, name=st.sampled_from(["paid", "sent"]), timeout=st.sampled_from([None, 60.0]))
+    def await_signal(self, place: int, dead: bool, name: str, timeout: float | None) -> None:
+        claim = self.some_claim(place, dead=dead)
+        if claim is None:
+            return
+        key = self.new_key()
+        kept = Signal.objects.filter(execution=claim.execution_id, name=name, taken_by=None).exists()
+        spoken = self.speak(
+            claim,
+            lambda: transitions.await_signal(claim, key=key, occurrence=0, input_hash="", name=name, timeout=timeout,
+                                             now=timezone.now()),
+            may=HELD if kept else {State.RUNNING},
+        )  # fmt: skip
+        if spoken and kept:
+            self.expect(spoken[0], state=spoken[0]["state"])
+            if spoken[1] is None:
+                raise Broken("a signal was kept, and not taken")
+        elif spoken:
+            self.wants(spoken[0], State.WAITING, waiting_for=WaitingFor.SIGNAL)
+
+    @precondition(lambda self: self.claims)
+    @rule(place=one_of_many, dead=seldom, twice=seldom)
+    def complete(self, place: int, dead: bool, twice: bool) -> None:
+        """From cancelling too: what really happened wins."""
+        if (claim := self.some_claim(place, dead=dead)) is None:
+            return
+        self._end(claim, lambda: transitions.complete(claim, output={"n": 1}, now=timezone.now()), State.COMPLETED,
+                  may={State.RUNNING, State.CANCELLING}, twice=twice)  # fmt: skip
+
+    @precondition(lambda self: self.claims)
+    @rule(place=one_of_many, dead=seldom, twice=seldom)
+    def stopped(self, place: int, dead: bool, twice: bool) -> None:
+        if (claim := self.some_claim(place, dead=dead)) is None:
+            return
+        self._end(claim, lambda: transitions.stopped(claim, now=timezone.now()), State.CANCELLED, may={State.CANCELLING},
+                  twice=twice)  # fmt: skip
+
+    @precondition(lambda self: self.claims)
+    @rule(place=one_of_many, dead=seldom, twice=seldom)
+    def reject(self, place: int, dead: bool, twice: bool) -> None:
+        if (claim := self.some_claim(place, dead=dead)) is None:
+            return
+        self._end(
+            claim, lambda: transitions.reject(claim, reason_code=Reason.ENVIRONMENT, error=an_error(), now=timezone.now()),
+            State.REJECTED, may={State.PREPARING}, twice=twice,
+        )  # fmt: skip
+
+    def _end(self, claim: Claim, do: Callable[[], Any], state: State, *, may: set[State], twice: bool) -> None:
+        if spoken := self.speak(claim, do, may=may):
+            self.expect(spoken[0], state=state)
+            if twice:
+                do()
+
+    @precondition(lambda self: self.claims)
+    @rule(
+        place=one_of_many,
+        dead=seldom,
+        category=st.sampled_from([Category.ERROR] * 3 + sorted(set(Category) - {Category.LOST})),
+        retryable=st.booleans(),
+        twice=seldom,
+    )
+    def fail(self, place: int, dead: bool, category: Category, retryable: bool, twice: bool) -> None:
+        if (claim := self.some_claim(place, dead=dead)) is None:
+            return
+
+        def do() -> None:
+            transitions.fail(claim, category=category, error=an_error(retryable=retryable), now=timezone.now())
+
+        if spoken := self.speak(claim, do):
+            self._after_failure(spoken[0], category, retryable=retryable)
+            if twice:
+                do()
+
+    def _after_failure(self, row: Row, category: Category, *, retryable: bool = False) -> None:
+        """The budgets, told once more."""
+        budget, most = {
+            Category.ERROR: ("retries", MAX_RETRIES if retryable else 0),
+            Category.OUTPUT_INVALID: ("retries", 0),
+            Category.TIMEOUT: ("retries", 0),
+            Category.ENVIRONMENT: ("environment_failures", ENVIRONMENT_BUDGET),
+            Category.RESOURCES: ("losses", CRASH_BUDGET),
+            Category.LOST: ("losses", CRASH_BUDGET),
+        }[category]
+        if row["state"] == State.CANCELLING or row[budget] >= most:
+            self.expect(row, state=State.TIMED_OUT if category == Category.TIMEOUT else State.FAILED)
+            return
+        costs = category != Category.LOST or row["state"] == State.RUNNING
+        self.wants(row, State.RESUMING, **{budget: row[budget] + costs})
+
+    @precondition(lambda self: self.claims)
+    @rule(place=one_of_many, dead=seldom)
+    def release(self, place: int, dead: bool) -> None:
+        if (claim := self.some_claim(place, dead=dead)) is None:
+            return
+        if spoken := self.speak(claim, lambda: transitions.release(claim, now=timezone.now())):
+            row, _ = spoken
+            if row["state"] == State.CANCELLING:
+                self.expect(row, state=State.CANCELLED)
+            else:
+                self.wants(row, State.RESUMING, losses=row["losses"], retries=row["retries"])
+
+    @precondition(lambda self: self.claims)
+    @rule(dead=st.booleans())
+    def renew(self, dead: bool) -> None:
+        """All at once; only what is held is renewed."""
+        speaking = [claim for claim in self.claims if dead or self.holds(claim)]
+        renewed = transitions.renew(speaking)
+        held = {claim.execution_id for claim in speaking if self.holds(claim)}
+        if set(renewed) != held:
+            raise Broken(f"renewed {set(renewed)}, held are {held}")
+
+    # The clock, the scheduler and the next life of a worker
+
+    @rule(seconds=st.sampled_from([10, 70, 700, 4000]))
+    def jump(self, seconds: int) -> None:
+        self._pass(timedelta(seconds=seconds))
+
+    def _pass(self, time: timedelta) -> None:
+        """Everything that is to come comes nearer."""
+        Timer.objects.update(due_at=F("due_at") - time)
+        Execution.objects.filter(lease_until__isnull=False).update(lease_until=F("lease_until") - time)
+        rows = Execution.objects.filter(state__in=LIVE, available_at__isnull=False)
+        rows.update(available_at=F("available_at") - time)
+
+    @rule()
+    def tick(self) -> None:
+        """One tick of a scheduler: timers, leases, children that nobody waits for."""
+        for timer in queries.due_timers():
+            self._fire(timer)
+            self._look()
+        for pk, token in queries.expired():
+            self._reclaim(pk, token)
+            self._look()
+        self._cancel_children()
+
+    def _fire(self, timer_id: int) -> None:
+        timer = Timer.objects.get(pk=timer_id)
+        self._expect_of(timer, self.record.rows[timer.execution_id])
+        transitions.fire(timer_id, now=timezone.now(), actor="scheduler")
+        self.fired.append(timer_id)
+
+    def _expect_of(self, timer: Timer, row: Row) -> None:
+        """What a timer does; one whose reason has gone does nothing."""
+        questions = {question["id"]: question for question in self.record.questions.get(row["id"], [])}
+        waits = {wait["id"]: wait for wait in self.record.waits.get(row["id"], [])}
+        match timer.kind:
+            case Timer.Kind.QUESTION if questions[timer.question_id]["state"] == Question.State.OPEN:
+                if questions[timer.question_id]["default"] is not None:
+                    self.wakes(row)
+                else:
+                    self.expect(row, state=State.FAILED, reason_code=Reason.NO_ANSWER)
+            case Timer.Kind.WAIT if waits[timer.wait_id]["finished_at"] is None:
+                self.wakes(row)
+            case Timer.Kind.QUEUE if row["state"] == State.PENDING:
+                self.expect(row, state=State.TIMED_OUT, reason_code=Reason.EXPIRED)
+            case Timer.Kind.EXECUTION if row["state"] in LIVE:
+                self.expect(row, state=State.TIMED_OUT, reason_code=Reason.DEADLINE)
+            case Timer.Kind.STOP if row["state"] == State.CANCELLING:
+                self.expect(row, state=State.TERMINATED, reason_code=Reason.NOT_STOPPED)
+            case _:
+                self.still.add(row["id"])
+
+    @precondition(lambda self: self.fired)
+    @rule(place=one_of_many)
+    def fire_again(self, place: int) -> None:
+        """Another scheduler found it too."""
+        transitions.fire(self.fired[-1 - place % len(self.fired)], now=timezone.now(), actor="scheduler")
+        self.still |= set(self.record.rows)
+
+    @precondition(lambda self: self.claims)
+    @rule(place=one_of_many, dead=seldom)
+    def reclaim(self, place: int, dead: bool) -> None:
+        """By a scheduler, or the next life of its worker; one that knows an old token only does nothing."""
+        if (claim := self.some_claim(place, dead=dead)) is not None:
+            self._reclaim(claim.execution_id, claim.token)
+
+    def _reclaim(self, pk: UUID, token: int) -> None:
+        row = self.record.rows[pk]
+        taken = transitions.reclaim(pk, token=token, now=timezone.now(), actor="scheduler")
+        if taken != (row["token"] == token and row["state"] in HELD):
+            raise Broken(f"{row['state']} with token {row['token']}: reclaimed with {token}: {taken}")
+        if not taken:
+            self.still.add(pk)
+        elif row["state"] == State.CANCELLING:
+            self.expect(row, state=State.TERMINATED)
+        else:
+            self._after_failure(row, Category.LOST)
+
+    @precondition(lambda self: any(claim.worker == "w2" for claim in self.claims))
+    @rule()
+    def enlist(self) -> None:
+        """w2 begins its next life, and takes back what the last one held."""
+        held = [row for row in self.record.rows.values() if row["state"] in HELD and row["worker"] == "w2"]
+        transitions.enlist("w2", host="h", pid=1, slots=4, queues=QUEUES, labels={}, offers=OFFERS, sandbox="",
+                           sandbox_problem="", now=timezone.now())  # fmt: skip
+        left = Execution.objects.filter(worker="w2", state__in=HELD, incarnation=1)
+        again = transitions.enlist("w2", host="h", pid=1, slots=4, queues=QUEUES, labels={}, offers=OFFERS, sandbox="",
+                                   sandbox_problem="", now=timezone.now())  # fmt: skip
+        if again > 1 and left.exists():
+            raise Broken(f"a new life left {list(left)} of {held}")
+
+    def _cancel_children(self) -> None:
+        for _ in range(30):  # a child's end may orphan its own
+            orphans = queries.to_cancel()
+            for pk in orphans:
+                transitions.cancel_child(pk, now=timezone.now())
+            if not orphans:
+                break
+        rows = {row.pk: row for row in Execution.objects.all()}
+        for row in rows.values():
+            parent = rows.get(cast(UUID, row.parent_id))
+            if parent and parent.state in FINAL and not row.outlives_parent and row.state in LIVE - {State.CANCELLING}:
+                raise Broken(f"{row} is {row.state}, and its parent has ended")
+
+    # What must be true
+
+    @invariant()
+    def holds_true(self) -> None:
+        self._look()
+
+    def _look(self) -> None:
+        wrong = self.record.look(still=self.still, thawed=self.thawed)
+        for pk, fields in self.expected.items():
+            row = self.record.rows[pk]
+            wrong += [f"EX-{row['number']}: {name} is {row[name]!r}, expected {value!r}"
+                      for name, value in fields.items() if row[name] != value]  # fmt: skip
+        self.still, self.thawed, self.expected = set(), set(), {}
+        if wrong:
+            raise Broken("\n".join(wrong))
+
+    # The end: heal everything, and all must end
+
+    def teardown(self) -> None:
+        try:
+            self._heal()
+        finally:
+            transaction.set_rollback(True)
+            self.rolled_back.__exit__(None, None, None)
+
+    def _heal(self) -> None:
+        if not self.record.rows:
+            return
+        for _ in range(40):
+            if not any(row["state"] in LIVE for row in self.record.rows.values()):
+                break
+            self._heal_once()
+        if left := [row for row in self.record.rows.values() if row["state"] in LIVE]:
+            raise Broken("\n".join(f"EX-{row['number']} never ends: {row}" for row in left))
+        if wrong := [str(finding) for finding in Verification().findings()]:
+            raise Broken("\n".join(wrong))
+
+    def _heal_once(self) -> None:
+        """All leases run out, all pauses end, everybody answers, everything due is fired, claimed and completed."""
+        for row in [row for row in self.record.rows.values() if row["state"] in HELD]:
+            self._reclaim(row["id"], row["token"])
+            self._look()
+        for row in [row for row in self.record.rows.values() if row["state"] == State.PAUSED]:
+            self.resume_one(row)
+        for question in Question.objects.filter(state=Question.State.OPEN):
+            transitions.answer(question.pk, value="yes", now=timezone.now(), actor=ACTOR)
+            self._look()
+        for pk, waits in self.record.waits.items():
+            for wait in waits:
+                if wait["finished_at"] is None and wait["kind"] == WaitingFor.SIGNAL and not wait["due_at"]:
+                    transitions.signal(pk, name=wait["name"], value=1, now=timezone.now(), actor=ACTOR)
+        self._look()
+        self._cancel_children()
+        self._look()
+        Execution.objects.filter(state__in=CLAIMABLE).update(available_at=None)
+        self._complete_all()
+        self._pass(timedelta(seconds=70))
+        self._look()
+        for timer in queries.due_timers():
+            self._fire(timer)
+            self._look()
+
+    def resume_one(self, row: Row) -> None:
+        self.thawed.add(row["id"])
+        transitions.resume(row["id"], now=timezone.now(), actor=ACTOR)
+        self._look()
+
+    def _complete_all(self) -> None:
+        while taken := transitions.claim("w3", incarnation=1, queues=QUEUES, offers=OFFERS, now=timezone.now(), most=9):
+            self._look()
+            for claim in taken:
+                begin(claim)
+                self._look()
+                transitions.complete(claim, output=None, now=timezone.now())
+                self._look()
+
+
+def _is_due(row: Row) -> bool:
+    at = row["available_at"]
+    return row["state"] in CLAIMABLE and (at is None or at <= timezone.now())
