@@ -20,25 +20,25 @@ PATIENCE = 0.5  # seconds of pruning at a time: due work is not kept waiting
 
 @dataclass
 class Upkeep:
-    """Looked at on every tick, it does something once a minute."""
+    """Told of every tick, it looks once a minute; while something old is left, it goes on at every tick."""
 
     last: datetime | None = None
     _old: Iterator[pruning.Old] | None = None
 
     def tick(self, now: datetime) -> None:
-        if self.last is not None and now - self.last < EVERY:
-            return
-        self.last = now
-        if anchors.is_due(now):
-            anchors.make(now)
-        if settings.RETENTION:
-            self._prune(now)
+        if self.last is None or now - self.last >= EVERY:
+            self.last = now
+            if anchors.is_due(now):
+                anchors.make(now)
+            if settings.RETENTION and self._old is None:
+                self._old = pruning.old(before=now - settings.RETENTION)
+        if self._old is not None:
+            self._prune(self._old, now)
 
-    def _prune(self, now: datetime) -> None:
-        """Go on where the last look stopped; once everything old has been seen, begin again."""
+    def _prune(self, old: Iterator[pruning.Old], now: datetime) -> None:
+        """Go on where the last tick stopped, until everything old has been seen."""
         until = time.monotonic() + PATIENCE
-        self._old = self._old or pruning.old(before=now - settings.RETENTION)
-        for found in self._old:
+        for found in old:
             if not found.sound:
                 logger.warning(
                     "%s is older than RUNBOARD_RETENTION_DAYS, and is kept: its history does not verify", found.pk

@@ -254,6 +254,17 @@ class TestUpkeep:
         with django_assert_num_queries(0):
             upkeep.tick(now + timedelta(seconds=59))
 
+    def test_while_something_old_is_left_every_tick_goes_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for _ in range(3):
+            make_execution(state=State.COMPLETED)
+        monkeypatch.setattr("executions.history.upkeep.PATIENCE", 0.0)
+        upkeep, now = Upkeep(), timezone.now() + LATER
+        left = []
+        for second in range(4):
+            upkeep.tick(now + timedelta(seconds=second))
+            left.append(Execution.objects.count())
+        assert left == [2, 1, 0, 0]
+
     def test_what_does_not_verify_stays_and_is_told(self, caplog: pytest.LogCaptureFixture) -> None:
         execution = make_execution(state=State.COMPLETED)
         forge(execution, seq=3, actor="user:eve")
