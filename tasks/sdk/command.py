@@ -156,15 +156,26 @@ def _output(words: list[str]) -> int:
 
 def _say(verb: str, **members: Any) -> Any:
     """One request to the process that holds the channel; its answer's value."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(os.environ["RUNBOARD_SOCKET"])
-        with connection.makefile("rwb") as stream:
-            stream.write(encode({"verb": verb} | members) + b"\n")
-            stream.flush()
-            answer = decode(stream.readline() or b'{"error": "the run is ending"}')
-    if "error" in answer:
-        raise RuntimeError(answer["error"])
-    return answer["value"]
+    answer = _answer(encode({"verb": verb} | members) + b"\n")
+    while not answer:  # the run is ending, and we with it: no further line of the script may run
+        time.sleep(60)
+    told = decode(answer)
+    if "error" in told:
+        raise RuntimeError(told["error"])
+    return told["value"]
+
+
+def _answer(request: bytes) -> bytes:
+    """The line that comes back, or nothing where the process that holds the channel is gone."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(os.environ["RUNBOARD_SOCKET"])
+            with connection.makefile("rwb") as stream:
+                stream.write(request)
+                stream.flush()
+                return stream.readline()
+    except ConnectionError:
+        return b""
 
 
 def _run(command: list[str], idempotency_key: str) -> tuple[int, str]:

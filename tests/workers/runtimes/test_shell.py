@@ -109,6 +109,12 @@ def _ended(number: int, state: str, *, output: Any = None, error: Any = None) ->
     return {"execution": f"e{number}", "number": number, "state": state, "output": output, "error": error}
 
 
+def test_a_script_that_waits_runs_no_further_line_and_says_nothing_more(play: Play) -> None:
+    for wait in ("sleep 60", "run child", "wait-for-signal paid", "ask 'Go on?'"):
+        played = play(f"runboard {wait}; echo 'ran ahead'", runtime="shell")
+        assert (played.text, played.exit.cause) == ("", "ended")
+
+
 def test_a_step_that_fails_is_not_recorded_and_may_be_tried_again(play: Play) -> None:
     source = """
 runboard step try -- sh -c 'echo half; exit 3'; echo "code $?"
