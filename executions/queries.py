@@ -55,6 +55,7 @@ class Work:
     execution: str
     attempt: int
     task: str
+    requires: str
     kind: str
     runtime: str
     source: str
@@ -82,6 +83,7 @@ def work(claim: Claim, *, of_version: Callable[[int], TaskVersion] = version) ->
         execution=str(claim.execution_id),
         attempt=claim.attempt,
         task=version.task.slug,
+        requires=version.requires,
         kind=version.kind,
         runtime=version.runtime,
         source=version.source,
@@ -144,6 +146,11 @@ def due_by_queue(*, most: int) -> dict[str, int]:
 def queue_names() -> list[str]:
     """Every queue there is."""
     return list(Queue.objects.values_list("name", flat=True))
+
+
+def queues() -> list[Queue]:
+    """Every queue, by name."""
+    return list(Queue.objects.all())
 
 
 def slots_by_queue() -> dict[str, int]:

@@ -146,9 +146,10 @@ def pretty(value: Any) -> SafeString:
 
 @admin.register(Queue)
 class QueueAdmin(Looks):
-    list_display = ("name", "description", "created_at")
+    list_display = ("name", "description", "limit", "paused_at", "paused_by", "created_at")
     search_fields = ("name",)
-    fields = ("name", "description")
+    fields = ("name", "description", "limit", "paused_at", "paused_by")
+    readonly_fields = ("limit", "paused_at", "paused_by")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -193,7 +194,7 @@ class TaskVersionAdmin(Looks):
     bulky = ("source", "input_schema", "output_schema", "environment_variables")
     plain = (
         "number", "kind", "runtime", "handler", "queue", "priority", "environment", "agent", "team", "labels", "touches",
-        "retry", "limits", "timeouts", "security", "created_at", "created_by",
+        "retry", "limits", "timeouts", "concurrency", "rate", "security", "created_at", "created_by",
     )  # fmt: skip
     fields = ("of", *plain, "inputs", "outputs", "variables", "text")
     readonly_fields = ("of", "inputs", "outputs", "variables", "text")

@@ -8,17 +8,22 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from executions import queries
 from executions.durations import ago, duration
+from tasks import queues
+from tasks.access import principal_of
 
 if TYPE_CHECKING:
     from executions.models import Execution, Worker
+    from tasks.models import Queue
 
+MOST_LIMIT = 1_000_000
 MOST_SLOTS = 16  # drawn one by one
 NAMED = 4
 
@@ -48,9 +53,11 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One queue: what works in it, what may, and what waits."""
+    """One queue: what works in it, what may, and what waits; `paused` says by whom and since when, where it is paused."""
 
     name: str
+    limit: int | None
+    paused: str
     served_by: str
     working: int
     slots: int
@@ -66,6 +73,7 @@ def workers(request: HttpRequest) -> HttpResponse:
     there = [_presence(worker, [run for run in held if run.worker == worker.name], now) for worker in known]
     lines = list(_lines(known, held, now))
     context = {
+        "may_change": _may_change(request),
         "there": there,
         "lines": lines,
         "working": len(held),
@@ -76,6 +84,32 @@ def workers(request: HttpRequest) -> HttpResponse:
         "unsandboxed": [worker for worker in known if worker.is_living and not worker.sandbox],
     }
     return render(request, "workers/workers.html", context)
+
+
+@require_POST
+@login_required
+def queue(request: HttpRequest, name: str, act: str) -> HttpResponse:
+    """Pause a queue, let it go on, or say how many of it may be held at once (`limit`; empty lifts it); then the page."""
+    principal = principal_of(request.user)
+    if principal is None or not principal.may("admin"):
+        raise PermissionDenied("Only who may administer changes a queue.")
+    if name not in queries.queue_names():
+        raise Http404(f"There is no queue “{name}”.")
+    if act == "pause":
+        queues.pause(name, now=timezone.now(), actor=principal.actor)
+    elif act == "resume":
+        queues.resume(name)
+    else:
+        asked = request.POST.get("limit", "").strip()
+        if asked and not (asked.isdecimal() and 1 <= int(asked) <= MOST_LIMIT):
+            return HttpResponseBadRequest("A limit is a whole number from 1 on, or nothing for none.")
+        queues.limit(name, most=int(asked) if asked else None)
+    return redirect("workers")
+
+
+def _may_change(request: HttpRequest) -> bool:
+    principal = principal_of(request.user)
+    return principal is not None and principal.may("admin")
 
 
 def _presence(worker: Worker, runs: Sequence[Execution], now: datetime) -> Presence:
@@ -125,17 +159,26 @@ def _lines(known: Iterable[Worker], held: Iterable[Execution], now: datetime) ->
     slots, waiting = queries.slots_by_queue(), queries.waiting_since()
     busy = [run.queue for run in held]
     rows = list(known)
-    for name in queries.queue_names():
+    for queue in queries.queues():
+        name = queue.name
         serving = [worker.name for worker in rows if name in worker.queues and _is_ready(worker)]
         waits, since = waiting.get(name, (0, now))
         yield Line(
             name=name,
+            limit=queue.limit,
+            paused=_paused(queue, now),
             served_by=_served(serving, any(name in worker.queues for worker in rows)),
             working=busy.count(name),
             slots=slots.get(name, 0),
             waiting=waits,
             oldest=duration(now - since) if waits else "",
         )
+
+
+def _paused(queue: Queue, now: datetime) -> str:
+    if queue.paused_at is None:
+        return ""
+    return f"paused by {queue.paused_by.partition(':')[2] or queue.paused_by}, {ago(queue.paused_at, now=now)}"
 
 
 def _served(names: Sequence[str], ever: bool) -> str:

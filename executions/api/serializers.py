@@ -280,3 +280,10 @@ class QueueRow(serializers.Serializer[Any]):
     depth = serializers.IntegerField(help_text="Executions that wait for a slot, also those that may not start yet.")
     slots = serializers.IntegerField(help_text="Slots of the living workers that serve it.")
     workers = serializers.ListField(child=serializers.CharField(), help_text="The living workers that serve it.")
+    limit = Whole(allow_null=True, help_text="How many of it are held at once, at most; null: as there are slots.")
+    paused_at = Moment(allow_null=True, help_text="Since when nothing of it is started.")
+    paused_by = OrNull()
+
+
+class QueueLimit(Strict):
+    limit = Whole(allow_null=True, min_value=1, max_value=1_000_000, help_text="null lifts it.")

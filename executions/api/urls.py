@@ -27,4 +27,7 @@ urlpatterns = [
     path("questions/<uuid:pk>/", questions.OneQuestion.as_view()),
     path("questions/<uuid:pk>/answer/", questions.AnswerQuestion.as_view()),
     path("queues/", queues.Queues.as_view()),
+    path("queues/<slug:slug>/", queues.OneQueue.as_view()),
+    path("queues/<slug:slug>/pause/", queues.PauseQueue.as_view()),
+    path("queues/<slug:slug>/resume/", queues.ResumeQueue.as_view()),
 ]

@@ -30,8 +30,8 @@ from executions.states import CLAIMABLE, State
 from executions.transitions.moving import move_all, verb
 
 WINDOW = 300  # rows at the head of a queue, or of a task in it, that one look goes over
-PASSED = 32  # more rows than are wanted, for those that other claims are taking just now
-TASKS = 8  # more tasks than are wanted, for the same reason
+OTHERS = 16  # claims for as many that may be under way: the rows they are taking are passed over
+TASKS = 8  # more tasks than are wanted, whose first rows others may be taking
 
 DUE = in_states(CLAIMABLE)
 READY = f"queue = %s AND {DUE} AND available_at IS NULL"
@@ -162,7 +162,7 @@ def _due(queues: Sequence[str], fit: Fit, *, wanted: int) -> list[Candidate]:
     if not open_queues or not fit.offers:
         return []
     fits, fitting = fit.sql()
-    most = wanted + PASSED
+    most = wanted * (1 + OTHERS) + OTHERS
     heads = [(HEAD.format(of_task="ORDER BY", fits=fits, most=most), [queue, queue, *fitting]) for queue in open_queues]
     moment, present = clock_sql()
     later = HEAD_OF_LATER.format(moment=moment, fits=fits, most=most)

@@ -67,14 +67,38 @@ class LimitsOfAttempt(serializers.DictField):
     """What one attempt may use."""
 
 
+@extend_schema_field(
+    policy(
+        queue=number(0.1, 365 * 86_400, None),
+        prepare=number(0.1, 365 * 86_400, None),
+        execution=number(0.1, 365 * 86_400, None),
+    )
+)
+class TimeoutsOfExecution(serializers.DictField):
+    """How many seconds it may wait in its queue, be prepared, and take altogether."""
+
+
+@extend_schema_field(
+    policy(
+        limit={"type": "integer", "minimum": 1, "maximum": 100_000},
+        key={"type": "string", "maxLength": 200},
+        on_conflict={"type": "string", "enum": ["queue", "skip", "cancel_running"], "default": "queue"},
+    )
+)
+class ConcurrencyOfTask(serializers.DictField):
+    """How many are at work at once, altogether or for each value of the input that `key` names."""
+
+
+@extend_schema_field(
+    policy(limit={"type": "integer", "minimum": 1, "maximum": 1_000_000}, per_seconds=number(0.1, 7 * 86_400, 1))
+)
+class RateOfTask(serializers.DictField):
+    """How many attempts begin in any `per_seconds`."""
+
+
 @extend_schema_field(policy(level={"type": "string", "enum": ["LOW", "MEDIUM", "HIGH"]}))
 class SecurityLevel(serializers.DictField):
     """The least isolation it gets."""
-
-
-@extend_schema_field(policy())
-class Later(serializers.DictField):
-    """Not built yet: empty or left out."""
 
 
 class Members(serializers.Serializer[Any]):
@@ -99,7 +123,9 @@ class Members(serializers.Serializer[Any]):
     touches = serializers.ListField(child=Text(max_length=200), required=False)
     retry = Retry(required=False)
     limits = LimitsOfAttempt(required=False)
-    timeouts = Later(required=False)
+    timeouts = TimeoutsOfExecution(required=False)
+    concurrency = ConcurrencyOfTask(required=False)
+    rate = RateOfTask(required=False)
     security = SecurityLevel(required=False)
     environment_variables = Variables(required=False)
 

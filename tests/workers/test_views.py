@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from executions import transitions
 from executions.states import State
+from tasks.models import Queue
 from tests.executions.board.marks import Element, read
 from tests.make import make_execution
 
@@ -108,3 +109,38 @@ def test_slots_at_work_are_not_free(mine: Client) -> None:
     told = page(mine).text
     assert "1 at work" in told
     assert "3 free slots" in told
+
+
+class TestQueues:
+    @pytest.fixture
+    def theirs(self, client: Client, boss: User) -> Client:
+        """The admin's browser."""
+        client.force_login(boss)
+        return client
+
+    def test_an_admin_pauses_a_queue_and_lets_it_go_on(self, theirs: Client) -> None:
+        make_execution()
+        assert theirs.post("/workers/queues/default/pause/").status_code == 302
+        assert "paused by boss" in page(theirs).one(id="queue-default").text
+        theirs.post("/workers/queues/default/resume/")
+        assert "paused" not in page(theirs).one(id="queue-default").text
+
+    def test_an_admin_sets_a_limit_and_lifts_it(self, theirs: Client) -> None:
+        make_execution()
+        for asked, kept in (("3", 3), ("", None)):
+            theirs.post("/workers/queues/default/limit/", {"limit": asked})
+            assert Queue.objects.get().limit == kept
+        for wrong in ("0", "-1", "many", "99999999"):
+            assert theirs.post("/workers/queues/default/limit/", {"limit": wrong}).status_code == 400
+
+    def test_others_see_it_and_change_nothing(self, mine: Client) -> None:
+        make_execution()
+        Queue.objects.update(limit=7, paused_at=timezone.now(), paused_by="user:boss")
+        told = page(mine).one(id="queue-default").text
+        assert "7" in told
+        assert "Resume" not in told
+        assert mine.post("/workers/queues/default/resume/").status_code == 403
+        assert Queue.objects.get().is_paused
+
+    def test_an_unknown_queue_is_not_there(self, theirs: Client) -> None:
+        assert theirs.post("/workers/queues/nowhere/pause/").status_code == 404

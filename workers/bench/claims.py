@@ -18,6 +18,7 @@ from uuid import UUID
 import redis
 from django.conf import settings
 from django.db import connection, connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 from django.utils import timezone
 
 from executions import queries, transitions
@@ -85,8 +86,8 @@ def pile(pk: UUID, count: int) -> None:
 def _claims_a_second(most: int) -> float:
     """Executions claimed a second by processes that all begin at once, each for as many slots."""
     connections.close_all()
-    if connection.vendor == "postgresql":
-        connection.close_pool()
+    if isinstance(connections["default"], DatabaseWrapper):
+        connections["default"].close_pool()  # a forked process must not share its connections
     context = multiprocessing.get_context("fork")
     start = time.time() + 3.0
     with ProcessPoolExecutor(CLAIMERS, mp_context=context) as pool:
@@ -157,7 +158,6 @@ def _redis() -> Iterator[redis.Redis]:
 
 def _behind_a_full_task(task: Task) -> list[float]:
     """Milliseconds of claims while all that stands in front belongs to a task at its limit."""
-
     given = {"kind": "action", "handler": HANDLER, "queue": QUEUE, "concurrency": {"limit": 1}}
     manifest.add_version(task, given, now=timezone.now(), by="bench")
     other = make_task("bench-claims-other", kind="action", handler=HANDLER, queue=QUEUE)
