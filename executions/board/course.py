@@ -7,14 +7,16 @@ sum is the whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from executions.board.wording import LOOKS, look
+from executions.board.wording import LOOKS, WAITS, look, plural
 from executions.durations import duration, round_duration
-from executions.models import Attempt, Event, Execution, Question, Step
+from executions.models import Attempt, Event, Execution, Question, Step, Wait
+from executions.states import State, WaitingFor
+from executions.waiting import Why
 
 # what an event begins, until the next one of these
 TURNS = {
@@ -26,8 +28,26 @@ TURNS = {
     "lost": "queue",
     "attempt_failed": "queue",
     "retry_scheduled": "queue",
+    "slept": "away",
+    "child_started": "away",
+    "child_ended": "away",
+    "woken": "queue",
+    "signalled": "queue",
+    "paused": "paused",
+    "unpaused": "queue",
 }
-KINDS = {"queue": "Queue", "work": "Work", "human": "Human", "wait": "Back-off"}
+STANDS: dict[str, str] = {
+    State.PENDING: "queue",
+    State.RESUMING: "queue",
+    State.PREPARING: "work",
+    State.RUNNING: "work",
+    State.CANCELLING: "work",
+    State.WAITING: "away",
+    State.PAUSED: "paused",
+}
+KINDS = {
+    "queue": "Queue", "work": "Work", "human": "Human", "wait": "Back-off", "away": "Asleep", "paused": "Paused",
+}  # fmt: skip
 MOST_PARTS = 200
 TENTH, WHOLE_SECONDS_FROM = 0.1, 10
 WIDTH = 1000.0
@@ -143,16 +163,19 @@ def timeline(
     attempts: Sequence[Attempt],
     steps: Sequence[Step],
     questions: Sequence[Question],
+    waits: Sequence[Wait] = (),
     *,
     now: datetime,
+    why: Why | None = None,
 ) -> Timeline:
-    """The execution, its attempts, and in each what it recorded and asked."""
+    """The execution, its attempts, and in each what it recorded, asked and waited for; `why` says what it waits for now."""
     end = execution.finished_at or now
     spans = [_root(execution, end)]
     for attempt in attempts:
         spans.append(_attempt(attempt, now))
         inside = [_step(step) for step in steps if step.attempt == attempt.number]
         inside += [_question(question, end) for question in questions if question.attempt == attempt.number]
+        inside += [_wait(wait, end, why) for wait in waits if wait.attempt == attempt.number]
         spans += sorted(inside, key=lambda span: span.begin)
     unit = _unit((end - execution.created_at).total_seconds())
     placed = (_placed(span, row, execution.created_at, unit) for row, span in enumerate(spans))
@@ -171,13 +194,22 @@ def _parts(execution: Execution, events: Iterable[Event], *, now: datetime) -> I
 
 def _turn(event: Event, begin: datetime, end: datetime) -> Iterable[Part]:
     """What an event began; a wait for a due time stands before the queue."""
-    due = json.loads(event.data).get("available_at") if TURNS[event.kind] == "queue" else None
+    kind = _begun(event)
+    due = json.loads(event.data).get("available_at") if kind == "queue" else None
     if event.kind == "submitted" or not due:
-        yield Part(TURNS[event.kind], begin, end)
+        yield Part(kind, begin, end)
         return
     free = min(max(datetime.fromisoformat(due), begin), end)
     yield Part("wait", begin, free)
     yield Part("queue", free, end)
+
+
+def _begun(event: Event) -> str:
+    """What time goes into from now on, by where the execution stands after this event."""
+    state, _, rest = event.standing.partition(" ")
+    if state == State.WAITING and rest.startswith(f"for {WaitingFor.ANSWER}"):
+        return "human"
+    return STANDS.get(state, TURNS[event.kind])
 
 
 def _merged(parts: Iterable[Part]) -> list[Part]:
@@ -253,6 +285,8 @@ def _attempt(attempt: Attempt, now: datetime) -> Span:
 
 
 def _step(step: Step) -> Span:
+    if step.kind == Step.Kind.CHECKPOINT:
+        return Span(f"Checkpoint {step.key}", "flag", "completed", 2, step.started_at, step.finished_at, "")
     name = step.key if not step.occurrence else f"{step.key} × {step.occurrence + 1}"
     return Span(name, "save", "completed", 2, step.started_at, step.finished_at,
                 duration(step.finished_at - step.started_at))  # fmt: skip
@@ -265,6 +299,35 @@ def _question(question: Question, end: datetime) -> Span:
         f"Asked: {question.prompt[:100]}", "message-circle-question-mark", "ask", 2, question.asked_at, closed,
         duration(closed - question.asked_at), is_current=question.state == Question.State.OPEN,
     )  # fmt: skip
+
+
+def _wait(wait: Wait, end: datetime, why: Why | None) -> Span:
+    is_open = wait.finished_at is None
+    until = min(wait.finished_at or end, end)
+    name = WAITED[wait.kind](wait)
+    if is_open and why is not None and why.code.startswith("waiting_for_"):
+        name = why.sentence.rstrip(".")
+    looks = WAITS[wait.kind]
+    return Span(name, looks.icon, looks.s, 2, wait.started_at, until, duration(until - wait.started_at),
+                is_current=is_open)  # fmt: skip
+
+
+def _children_of(wait: Wait) -> str:
+    return (
+        f"Waited for {plural(len(wait.value or []), 'child', 'children')}" if wait.finished_at else "Waits for children"
+    )
+
+
+def _signal_of(wait: Wait) -> str:
+    came = isinstance(wait.value, dict) and "value" in wait.value
+    return f"Signal “{wait.name}”" if came or not wait.finished_at else f"No signal “{wait.name}” came in time"
+
+
+WAITED: dict[str, Callable[[Wait], str]] = {
+    WaitingFor.TIME: lambda wait: f"Slept until {wait.due_at:%d %b %H:%M:%S} UTC",
+    WaitingFor.CHILDREN: _children_of,
+    WaitingFor.SIGNAL: _signal_of,
+}
 
 
 def _unit(seconds: float) -> float:

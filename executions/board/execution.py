@@ -1,4 +1,4 @@
-"""One execution's page: where it stands, what it did, what it asks, what it made of its input; and stopping it."""
+"""One execution's page: where it stands, what it did, what it asks, what it made of its input; and who belongs to it."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Length, Substr
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
-from executions import queries, transitions, waiting
+from executions import queries, waiting
 from executions.board import failure, values
 from executions.board.asking import Tried, asked
 from executions.board.course import TURNS, time_bar, timeline
 from executions.board.log import tail
-from executions.board.people import asking, may, typed
-from executions.board.wording import happening, look, plural
-from executions.models import Attempt, Event, Execution, Question
-from executions.states import HELD, PHASES, State, allowed_verbs
-from executions.transitions import Refused
+from executions.board.people import may
+from executions.board.wording import ASKS, happening, look, plural
+from executions.models import Attempt, Event, Execution, Question, Step, Wait
+from executions.states import HELD, PHASES, State, WaitingFor, allowed_verbs
 
 MOST_ATTEMPTS = 20
 MOST_STEPS = 50
 MOST_EVENTS = 40
+MOST_CHILDREN = 100
+SCOPES = {"pause": "cancel", "resume": "cancel", "cancel": "cancel", "terminate": "cancel", "retry": "submit"}
 EVENTS_A_PAGE = 200
 FAILED = PHASES["failed"]
 LATELY = timedelta(minutes=2)
@@ -47,22 +48,6 @@ def live(request: HttpRequest, pk: UUID) -> HttpResponse:
     """What changes on the page while it is open: each part by its id."""
     found = get_object_or_404(_rows(), pk=pk)
     return render(request, "executions/live.html", _about(request, found, now=timezone.now()))
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@login_required
-def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Asks whether it should stop, and stops it."""
-    found = get_object_or_404(Execution.objects.for_cards(), pk=pk)
-    if request.method != "POST":
-        return render(request, "executions/cancel.html", {"execution": found, "look": look(found)})
-    principal = asking(request, scope="cancel")
-    reason = typed(request.POST.get("reason", ""), most=500)
-    try:
-        transitions.cancel(pk, now=timezone.now(), actor=principal.actor, reason=reason)
-    except Refused as refused:
-        return page(request, pk, refused=refused.message, status=409)
-    return redirect("execution", pk=pk)
 
 
 @require_safe
@@ -119,6 +104,7 @@ def _rows() -> QuerySet[Execution]:
             input_length=Length("input"),
             output_head=Substr("output", 1, values.MOST_TEXT),
             output_length=Length("output"),
+            parent_number=F("parent__number"),
         )
     )
 
@@ -127,19 +113,22 @@ def _about(request: HttpRequest, found: Execution, *, now: datetime, tried: Trie
     """What the parts of the page tell."""
     attempts = list(found.attempts.order_by("-number")[:MOST_ATTEMPTS])[::-1]
     steps = list(found.steps.defer("value").order_by("-id")[:MOST_STEPS])[::-1]
-    questions = list(found.questions.all())
+    questions, waits = list(found.questions.all()), list(found.waits.all())
     current = _current(questions, now)
     newest = list(found.events.order_by("-seq")[:MOST_EVENTS])
     turns = found.events.filter(kind__in=TURNS).order_by("seq")
     steps_count = found.steps.count() if len(steps) == MOST_STEPS else len(steps)
+    why = waiting.reasons([found]).get(found.pk)
     return {
         "execution": found,
         "look": look(found),
-        "why": waiting.reasons([found]).get(found.pk),
+        "why": why,
         "is_at_work": found.state in HELD,
-        "may_cancel": "cancel" in allowed_verbs(found.state) and may(request, "cancel"),
+        "asks": ASKS,
+        **_acts(request, found),
+        **_family(found, waits),
         "time": time_bar(found, turns, now=now),
-        "timeline": timeline(found, attempts, steps, questions, now=now),
+        "timeline": timeline(found, attempts, steps, questions, waits, now=now, why=why),
         "attempts": attempts,
         "compared_attempts": failure.side_by_side(attempts[-5:]) if len(attempts) > 1 else [],
         "attempts_compared": attempts[-5:],
@@ -151,6 +140,24 @@ def _about(request: HttpRequest, found: Execution, *, now: datetime, tried: Trie
         "answered": [asked(question, now=now) for question in questions if question not in current],
         "values": list(_values(found)),
         **_failed(found, attempts),
+    }
+
+
+def _acts(request: HttpRequest, found: Execution) -> dict[str, Any]:
+    """What may be asked of it now, by whoever looks."""
+    allowed = allowed_verbs(found.state, pausing=found.pausing, waiting_for=found.waiting_for)
+    return {"acts": [verb for verb in allowed if verb in SCOPES and may(request, SCOPES[verb])]}
+
+
+def _family(found: Execution, waits: Sequence[Wait]) -> dict[str, Any]:
+    """Its other runs, and what it started."""
+    runs = queries.runs(found.lineage) if found.run > 1 or found.is_final else []
+    has_children = any(wait.kind == WaitingFor.CHILDREN for wait in waits)
+    children = queries.children(found.pk, limit=MOST_CHILDREN + 1) if has_children else []
+    return {
+        "runs": runs if len(runs) > 1 else [],
+        "children": [{"execution": child, "look": look(child)} for child in children[:MOST_CHILDREN]],
+        "more_children": len(children) > MOST_CHILDREN,
     }
 
 
@@ -180,8 +187,12 @@ def _failed(found: Execution, attempts: Sequence[Attempt]) -> dict[str, Any]:
     if found.state not in FAILED:
         error = failure.told(failure.read(found)) if found.error and found.state != State.COMPLETED else ""
         return {"last_error": error}
-    good = _last_good(found)
-    return {"failure": failure.failure(found), "good": good, "rows": _compared(found, good, attempts) if good else []}
+    good, recorded = _last_good(found), found.steps.filter(kind=Step.Kind.STEP).count()
+    return {
+        "failure": failure.failure(found, recorded=recorded),
+        "good": good,
+        "rows": _compared(found, good, attempts) if good else [],
+    }
 
 
 def _last_good(found: Execution) -> Execution | None:

@@ -28,6 +28,8 @@ HEADLINES = {
     Reason.INPUT_INVALID: "Its input does not fit the task",
     Reason.OUTPUT_INVALID: "Its output does not fit the task",
     Reason.NO_ANSWER: "Nobody answered in time",
+    Reason.EXPIRED: "No worker started it in time",
+    Reason.DEADLINE: "It took longer than it may altogether",
 }
 CHIPS = {
     Reason.ERROR: "error in the task’s code",
@@ -39,12 +41,14 @@ CHIPS = {
     Reason.INPUT_INVALID: "bad input",
     Reason.OUTPUT_INVALID: "bad output",
     Reason.NO_ANSWER: "no answer",
+    Reason.EXPIRED: "waited too long",
+    Reason.DEADLINE: "over its deadline",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do next. `to` is where: edit (run again with this input changed), task, or workers."""
+    """One thing to do next. `to` is where: edit (run again with this input changed), resume, task, or workers."""
 
     title: str
     why: str
@@ -83,8 +87,8 @@ class Failure:
     todo: tuple[Step, ...]
 
 
-def failure(execution: Execution) -> Failure:
-    """What the page says of an execution that failed, was rejected or ran out of time."""
+def failure(execution: Execution, *, recorded: int = 0) -> Failure:
+    """What the page says of an execution that failed, was rejected or ran out of time, with so many steps recorded."""
     error = read(execution)
     stack = str(error.get("stack") or "")
     reason = execution.reason_code
@@ -95,7 +99,7 @@ def failure(execution: Execution) -> Failure:
         chips=tuple(said for said in (chip, *_tries(execution, error)) if said),
         stack=stack[-MOST_STACK:],
         frames=_last_frame(stack),
-        todo=tuple(_todo(execution, error)),
+        todo=tuple(_todo(execution, error, recorded=recorded)),
     )
 
 
@@ -168,8 +172,9 @@ def _tries(execution: Execution, error: Mapping[str, Any]) -> Iterator[str]:
         yield f"{plural(execution.losses, 'worker')} lost"
 
 
-def _todo(execution: Execution, error: Mapping[str, Any]) -> Iterator[Step]:
+def _todo(execution: Execution, error: Mapping[str, Any], *, recorded: int) -> Iterator[Step]:
     """What to do next, the likeliest first."""
+    yield from _resume(recorded)
     version = execution.task_version
     limits = Limits.read(version.limits)
     match execution.reason_code:
@@ -195,6 +200,10 @@ def _todo(execution: Execution, error: Mapping[str, Any]) -> Iterator[Step]:
                 "Run it again when the other side answers", f"It was tried {most + 1} times.", "edit", "Run again"
             )
             yield Step("Or let it try for longer", "Raise retry.max_retries or its intervals.", "task", "See policy")
+        case Reason.DEADLINE:
+            yield Step("Give it more time", "All of it may take timeouts.execution.", "task", "See task")
+        case Reason.EXPIRED:
+            yield Step("See who serves its queue", "No worker took it in the time it may wait.", "workers", "Workers")
         case Reason.NO_ANSWER:
             yield Step("Run it again", "Somebody should be there to answer.", "edit", "Run again")
     if execution.reason_code == Reason.ERROR:
@@ -203,6 +212,12 @@ def _todo(execution: Execution, error: Mapping[str, Any]) -> Iterator[Step]:
         yield Step("Or run it with other input", "The form opens with this run's input.", "edit", "Edit")
     if execution.state == State.REJECTED and execution.reason_code != Reason.INPUT_INVALID:
         yield Step("Then run it again", "Nothing of it has run yet.", "edit", "Run again")
+
+
+def _resume(recorded: int) -> Iterator[Step]:
+    if recorded:
+        told = f"{plural(recorded, 'step')} {'is' if recorded == 1 else 'are'} kept and not run again."
+        yield Step("Resume with what was recorded", told, "resume", "Resume")
 
 
 def _last_frame(stack: str) -> str:

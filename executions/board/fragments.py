@@ -25,7 +25,7 @@ from executions.board.columns import column_of_state
 from executions.board.wording import LOOKS, first_line
 from executions.durations import duration
 from executions.models import Execution
-from executions.states import CLAIMABLE, Reason, State
+from executions.states import CLAIMABLE, Reason, State, WaitingFor
 from executions.waiting import Why
 from tasks.models import Plan, Task, TaskVersion
 from tasks.policy import RetryPolicy
@@ -36,6 +36,11 @@ LONGEST_ERROR = 240
 HUES = 5
 REASON_ICONS = {
     "waiting_for_answer": "st-ask",
+    "waiting_for_time": "timer",
+    "waiting_for_children": "git-fork",
+    "waiting_for_signal": "activity",
+    "paused": "st-paused",
+    "pausing": "pause",
     "retrying": "timer",
     "not_before": "calendar-clock",
     "no_worker": "unplug",
@@ -48,15 +53,24 @@ REASON_ICONS = {
 CHIPS = {
     State.PREPARING: ("preparing", ""),
     State.CANCELLING: ("cancelling", "warn"),
-    State.WAITING: ("waiting for you", "ask"),
-    State.PAUSED: ("paused", ""),
+    State.PAUSED: ("paused", "warn"),
     State.TIMED_OUT: ("timed out", "bad"),
     State.REJECTED: ("rejected", "bad"),
+}
+WAITS = {
+    WaitingFor.ANSWER: ("waiting for you", "ask"),
+    WaitingFor.TIME: ("sleeping", ""),
+    WaitingFor.CHILDREN: ("waiting for children", ""),
+    WaitingFor.SIGNAL: ("waiting for a signal", ""),
 }
 RESUMED = {
     Reason.RECOVERED: ("resuming: worker lost", "warn"),
     Reason.DRAINED: ("resuming: worker stopped", ""),
     Reason.ANSWERED: ("answered", "good"),
+    Reason.TIMER: ("woken", ""),
+    Reason.CHILDREN: ("children ended", ""),
+    Reason.SIGNALLED: ("signalled", "good"),
+    Reason.UNPAUSED: ("unpaused", ""),
 }
 
 
@@ -90,6 +104,7 @@ class Card:
     column: str
     order: str
     label: str
+    parent: str
     task: str
     title: str
     queue: str
@@ -154,8 +169,10 @@ def library(task: Task) -> SafeString:
 
 
 def column_of(execution: Execution) -> str:
-    """The column an execution stands in; empty for a cancelled one, which has left the board."""
-    return column_of_state(execution.state)
+    """The column an execution stands in; empty for one that has left the board: cancelled, or ended and run again."""
+    if execution.is_final and getattr(execution, "is_superseded", False):
+        return ""
+    return column_of_state(execution.state, execution.paused_from)
 
 
 @lru_cache(maxsize=KEPT)
@@ -173,6 +190,7 @@ def _card(execution: Execution, why: Why | None) -> Card:
         column=column,
         order=repr(execution.rank if column == "pending" else -execution.state_at.timestamp()),
         label=f"{execution} {execution.title}, {LOOKS[execution.state].word.lower()}",
+        parent=f"EX-{number}" if (number := getattr(execution, "parent_number", None)) else "",
         task=execution.task.slug,
         title=execution.title,
         queue=execution.queue,
@@ -189,7 +207,7 @@ def _card(execution: Execution, why: Why | None) -> Card:
         why=why,
         why_icon=REASON_ICONS.get(why.code, "hourglass") if why else "",
         due=_due(datetime.fromisoformat(why.due)) if why and why.due else None,
-        asks=execution.state == State.WAITING,
+        asks=execution.state == State.WAITING and execution.waiting_for == WaitingFor.ANSWER,
     )
 
 
@@ -229,13 +247,18 @@ def _missing(version: TaskVersion, given: Mapping[str, Any]) -> tuple[str, ...]:
 def _chips(execution: Execution) -> tuple[Chip, ...]:
     """What the column alone does not say, the most telling first."""
     found = [_state_chip(execution)] if execution.state != State.RESUMING else [_resuming_chip(execution)]
+    if execution.pausing:
+        found.append(Chip("pausing", "warn", "pause"))
     if execution.attempt > 1 and not (found[0] and found[0].text.startswith("retrying")):
         found.append(Chip(f"attempt {execution.attempt}"))
+    if execution.run > 1:
+        found.append(Chip(f"run {execution.run}", icon="history"))
     return tuple(chip for chip in found if chip is not None)
 
 
 def _state_chip(execution: Execution) -> Chip | None:
-    told = CHIPS.get(State(execution.state))
+    told = WAITS.get(WaitingFor(execution.waiting_for)) if execution.state == State.WAITING else None
+    told = told or CHIPS.get(State(execution.state))
     return Chip(*told) if told else None
 
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from executions.board import execution, launching, listing, log, questions, task, views
+from executions.board import acting, again, execution, launching, listing, log, questions, task, views
 
 urlpatterns = [
     path("", views.board, name="board"),
@@ -14,7 +14,12 @@ urlpatterns = [
     path("executions/<uuid:pk>/input.json", execution.value, {"name": "input"}, name="input"),
     path("executions/<uuid:pk>/output.json", execution.value, {"name": "output"}, name="output"),
     path("executions/<uuid:pk>/error.json", execution.value, {"name": "error"}, name="error"),
-    path("executions/<uuid:pk>/cancel/", execution.cancel, name="cancel"),
+    path("executions/<uuid:pk>/cancel/", acting.act, {"verb": "cancel"}, name="cancel"),
+    path("executions/<uuid:pk>/pause/", acting.act, {"verb": "pause"}, name="pause"),
+    path("executions/<uuid:pk>/terminate/", acting.act, {"verb": "terminate"}, name="terminate"),
+    path("executions/<uuid:pk>/resume/", acting.resume, name="resume"),
+    path("executions/<uuid:pk>/again/", again.again, name="again"),
+    path("executions/<uuid:pk>/retry/", again.retry, name="retry"),
     path("questions/", questions.inbox, name="questions"),
     path("questions/<uuid:pk>/", questions.question, name="question"),
     path("questions/<uuid:pk>/answer/", questions.answer, name="answer"),

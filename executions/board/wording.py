@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from executions.durations import duration
@@ -40,6 +40,13 @@ LOOKS: dict[str, Look] = {
     State.TERMINATED: Look("cancelled", "st-cancelled", "Terminated"),
 }
 
+WAITS: dict[str, Look] = {
+    WaitingFor.ANSWER: Look("ask", "st-ask", "Waiting for an answer"),
+    WaitingFor.TIME: Look("planning", "timer", "Sleeping"),
+    WaitingFor.CHILDREN: Look("running", "git-fork", "Waiting for its children"),
+    WaitingFor.SIGNAL: Look("planning", "activity", "Waiting for a signal"),
+}
+
 # kind → colour, icon, what happened
 EVENTS: dict[str, tuple[str, str, str]] = {
     "submitted": ("planning", "send", "Submitted"),
@@ -47,12 +54,26 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "started": ("running", "play", "Started"),
     "step_recorded": ("completed", "save", "Step recorded"),
     "progress_reported": ("running", "activity", "Progress"),
+    "step_diverged": ("failed", "git-branch", "Step differs from its record"),
+    "checkpoint": ("completed", "flag", "Checkpoint"),
+    "output_generated": ("completed", "save", "Output"),
+    "slept": ("planning", "timer", "Waits"),
+    "woken": ("pending", "timer", "Woken"),
+    "child_started": ("planning", "git-fork", "Started children"),
+    "child_ended": ("planning", "git-fork", "Child ended"),
+    "signalled": ("completed", "activity", "Signal"),
+    "pause_requested": ("pending", "pause", "Pause asked for"),
+    "paused": ("planning", "st-paused", "Paused"),
+    "unpaused": ("pending", "play", "Resumed"),
     "asked": ("ask", "message-circle-question-mark", "Asked"),
     "answered": ("completed", "check", "Answered"),
     "attempt_failed": ("failed", "x", "Attempt failed"),
     "retry_scheduled": ("pending", "rotate-cw", "Retry scheduled"),
     "lost": ("failed", "unplug", "Worker lost"),
     "released": ("pending", "undo-2", "Given back"),
+    "resumed": ("pending", "play", "Goes on"),
+    "moved": ("planning", "arrow-right", "Moved"),
+    "noted": ("planning", "file-pen-line", "Noted"),
     "cancel_requested": ("cancelled", "square", "Cancel asked for"),
     "write_refused": ("planning", "ban", "Refused"),
     "completed": ("completed", "check", "Completed"),
@@ -61,6 +82,49 @@ EVENTS: dict[str, tuple[str, str, str]] = {
     "rejected": ("failed", "ban", "Rejected"),
     "cancelled": ("cancelled", "square", "Cancelled"),
     "terminated": ("cancelled", "square", "Terminated"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """How a verb is asked for: what follows from it, and whether a reason must be given."""
+
+    verb: str
+    heading: str
+    told: str
+    button: str
+    icon: str
+    leave: str = "Let it go on"
+    is_dangerous: bool = True
+    needs_reason: bool = False
+
+
+ASKS = {
+    "pause": Ask(
+        "pause",
+        "Pause",
+        "It stops where it next records something and gives its worker back. Nothing that was recorded or comes meanwhile is "
+        "lost, and Resume lets it go on.",
+        "Pause it",
+        "pause",
+        is_dangerous=False,
+    ),
+    "cancel": Ask(
+        "cancel",
+        "Stop",
+        "What it has done so far stays done, and it cannot go on. Its task can be run again.",
+        "Stop it",
+        "square",
+    ),
+    "terminate": Ask(
+        "terminate",
+        "Terminate",
+        "Its record is closed now, without waiting to see it stop. Its worker ends it when it notices; until then its code may "
+        "still do something outside, and nothing of that is recorded. Cancel it instead wherever you can wait.",
+        "Terminate it",
+        "circle-x",
+        needs_reason=True,
+    ),
 }
 
 
@@ -79,10 +143,8 @@ class Happening:
 
 def look(execution: Execution) -> Look:
     """How an execution's state looks; waiting says what for."""
-    seen = LOOKS[execution.state]
-    if execution.waiting_for == WaitingFor.ANSWER:
-        return Look(seen.s, seen.icon, "Waiting for an answer")
-    return seen
+    waits = WAITS.get(execution.waiting_for) if execution.state == State.WAITING else None
+    return waits or LOOKS[execution.state]
 
 
 def happening(event: Event) -> Happening:
@@ -149,10 +211,39 @@ def _error(data: Mapping[str, Any]) -> str:
     return first_line(f"{error.get('type', '')}: {error.get('message', '')}".strip(": "))
 
 
+def _born(data: Mapping[str, Any]) -> str:
+    where = f"to queue {data.get('queue', '')}, version {data.get('version', '')}"
+    again = HOW.get(str(data.get("how", "")))
+    return f"run {data.get('run')}, {again}; {where}" if again else where
+
+
+def _moment(text: Any) -> str:
+    return f"{datetime.fromisoformat(str(text)).astimezone(UTC):%d %b %H:%M:%S} UTC" if text else "a moment"
+
+
+def _listed(data: Mapping[str, Any]) -> str:
+    return ", ".join(dict.fromkeys(map(str, data.get("tasks", []))))[:200]
+
+
+HOW = {
+    "retry": "the same again",
+    "rerun": "with changes",
+    "resume": "with what was recorded",
+    "fork": "with another answer",
+}
 DETAILS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "submitted": lambda data: f"to queue {data.get('queue', '')}, version {data.get('version', '')}",
+    "submitted": _born,
     "started": lambda data: f"attempt {data.get('attempt', '')} · {_where(data)}",
     "step_recorded": lambda data: f"{data.get('key', '')} · {duration(float(data.get('seconds', 0)))}",
+    "step_diverged": lambda data: str(data.get("key", "")),
+    "checkpoint": lambda data: str(data.get("name", "")),
+    "slept": lambda data: (
+        f"for the signal “{data['name']}”" if "name" in data else f"until {_moment(data.get('until'))}"
+    ),
+    "woken": lambda data: str(data.get("key", "")),
+    "child_started": lambda data: f"{plural(int(data.get('children', 0)), 'child', 'children')}: {_listed(data)}",
+    "child_ended": lambda data: f"EX-{data.get('number', '')} {str(data.get('state', '')).replace('_', ' ')}",
+    "signalled": lambda data: f"“{data.get('name', '')}” {shown(data.get('value'), most=120)}",
     "progress_reported": lambda data: f"{data.get('fraction') or 0:.0%} {data.get('message', '')}".strip(),
     "answered": lambda data: shown(data.get("value"), most=120),
     "retry_scheduled": lambda data: f"in {duration(float(data.get('delay', 0)))} · {_error(data)}",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
-from executions import transitions
+from executions import transitions, waiting
 from executions.board.course import KINDS, TURNS, TimeBar, time_bar, timeline
 from executions.models import Execution
 from executions.retry import Category
+from tests.executions.lives import awaiting, end, sleeping, with_children
 from tests.make import a_question, an_error, make_execution
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +26,7 @@ def bar(execution: Execution, now: datetime) -> TimeBar:
 def claim(execution: Execution, at: datetime) -> transitions.Claim:
     Execution.objects.filter(pk=execution.pk).update(available_at=None)
     [found] = transitions.claim("w1", incarnation=1, queues=["default"], offers=["python"], now=at)
-    transitions.start(found, sandbox="s", method="container", driver="bwrap", choice="", now=at)
+    transitions.start(found, began=transitions.Began("s", "container", "bwrap", "", at), now=at)
     return found
 
 
@@ -50,7 +52,8 @@ def test_every_second_is_in_exactly_one_part() -> None:
     told = bar(execution, at(500))
     assert [part.kind for part in told.parts] == ["queue", "work", "wait", "queue", "work", "human", "queue", "work"]
     lengths = {kind: sum(p.length.total_seconds() for p in told.parts if p.kind == kind) for kind in KINDS}
-    assert lengths == pytest.approx({"queue": 12 + 10 - waited + 1, "work": 58 + 20 + 29, "human": 70, "wait": waited})
+    assert lengths == pytest.approx({"queue": 12 + 10 - waited + 1, "work": 58 + 20 + 29, "human": 70, "wait": waited,
+                                     "away": 0, "paused": 0})  # fmt: skip
     assert sum(lengths.values()) == pytest.approx(200)
     assert told.whole == "3 m 20 s"
     assert told.title == "From submitted to completed"
@@ -116,3 +119,32 @@ def test_spans_stand_inside_the_plot_under_round_ticks() -> None:
     assert all(span.x >= 0 and span.x + span.width <= 1000 for span in drawn.spans)
     assert drawn.now is not None
     assert drawn.height == 26 + 30 * 4 + 6
+
+
+def test_sleep_and_pause_have_parts_of_their_own() -> None:
+    execution = sleeping()
+    begin = timezone.now()
+    transitions.pause(execution.pk, now=begin + timedelta(seconds=60), actor="user:mira")
+    transitions.resume(execution.pk, now=begin + timedelta(seconds=90), actor="user:mira")
+    told = bar(execution, begin + timedelta(seconds=100))
+    assert [part.kind for part in told.parts][-3:] == ["away", "paused", "away"]
+    assert told.parts[-2].length == timedelta(seconds=30)
+
+
+def test_children_that_end_one_by_one_leave_their_parent_asleep_until_the_last() -> None:
+    parent, children = with_children(2)
+    transitions.cancel(children[0].pk, now=timezone.now(), actor="user:mira")
+    assert bar(parent, timezone.now() + timedelta(seconds=100)).parts[-1].kind == "away"
+    end(children[1])
+    assert bar(parent, timezone.now() + timedelta(seconds=100)).parts[-1].kind == "queue"
+
+
+@pytest.mark.parametrize(("make", "name"), [(sleeping, "Sleeps until "), (awaiting, "Waits for the signal “paid”")])
+def test_waits_stand_on_the_timeline_with_what_they_wait_for(make: Callable[[], Execution], name: str) -> None:
+    execution = make()
+    why = waiting.reasons([execution])[execution.pk]
+    drawn = timeline(
+        execution, list(execution.attempts.all()), [], [], list(execution.waits.all()), now=timezone.now(), why=why
+    )
+    assert drawn.spans[-1].name.startswith(name)
+    assert drawn.spans[-1].is_current

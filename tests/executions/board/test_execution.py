@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,7 @@ from executions.models import Execution
 from executions.retry import Category
 from executions.states import State
 from tests.executions.board.marks import Element, read
+from tests.executions.lives import awaiting, paused, recorded, sleeping, with_children
 from tests.make import a_question, an_error, begin, bring, claim_for, make_execution, make_task
 
 pytestmark = pytest.mark.django_db
@@ -62,9 +64,9 @@ def failed(**error: str) -> Execution:
 # Every state
 
 
-@pytest.mark.parametrize("state", [state for state in State if state != State.PAUSED])
+@pytest.mark.parametrize("state", list(State))
 def test_an_execution_has_a_page_in_every_state(mine: Client, state: State) -> None:
-    execution = make_execution(state=state)
+    execution = paused() if state == State.PAUSED else make_execution(state=state)
     shown = page(mine, execution)
     assert str(execution) in shown.text
     for part in ("hero", "asked", "time", "outcome", "timeline", "values", "log", "details", "events", "steps", "acts"):
@@ -152,7 +154,7 @@ def test_a_failure_says_what_happened_and_what_to_do(mine: Client) -> None:
         "Mend the code",
     ):
         assert told in outcome.text
-    assert f"/tasks/greet/run/?like={execution.pk}" in [link.marks["href"] for link in outcome.tagged("a")]
+    assert f"/executions/{execution.pk}/again/" in [link.marks["href"] for link in outcome.tagged("a")]
 
 
 def test_the_last_good_run_stands_beside_it(mine: Client) -> None:
@@ -371,3 +373,39 @@ def test_what_differs_because_it_succeeded_is_no_error(mine: Client) -> None:
     ]
     assert {found.text for found in odd} == {"completed", "–"}
     assert {found.marks["class"] for found in odd} == {"is-odd is-good"}
+
+
+# Its family
+
+
+def test_children_stand_on_their_parents_page_and_name_it_on_theirs(mine: Client) -> None:
+    parent, children = with_children(2)
+    section = page(mine, parent).one(id="children")
+    assert [link.marks["href"] for link in section.tagged("a")] == [f"/executions/{child.pk}/" for child in children]
+    assert "helper" in section.text
+    assert f"Started by {parent}" in page(mine, children[0]).one(id="hero").text
+    assert "hidden" in page(mine, children[0]).one(id="children").marks
+
+
+def test_checkpoints_and_what_an_earlier_run_recorded_are_told_apart(mine: Client) -> None:
+    old, _ = recorded()
+    again = transitions.Again(resume=True)
+    new = transitions.rerun(old.pk, again=again, now=timezone.now(), actor="user:mira")
+    steps = page(mine, new).one(id="steps")
+    assert steps.one(aria_label="Checkpoint")
+    assert steps.text.count("earlier run") == 3
+
+
+@pytest.mark.parametrize("make", [sleeping, awaiting, paused])
+def test_what_it_waits_for_stands_in_the_header(mine: Client, make: Callable[[], Execution]) -> None:
+    assert page(mine, make()).one(id="hero").one(data_reason=None).text
+
+
+def test_a_page_with_everything_on_it_is_still_bounded(
+    mine: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    parent, _ = with_children(3)
+    transitions.terminate(parent.pk, now=timezone.now(), actor="user:mira", reason="x")
+    transitions.rerun(parent.pk, again=transitions.Again(), now=timezone.now(), actor="user:mira")
+    with django_assert_max_num_queries(MOST_QUERIES):
+        page(mine, parent)

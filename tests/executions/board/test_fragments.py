@@ -10,6 +10,7 @@ from executions.retry import Category
 from executions.states import CLAIMABLE, State
 from tasks.models import Task
 from tests.executions.board.marks import Element, read
+from tests.executions.lives import awaiting, paused, sleeping, with_children
 from tests.make import an_error, begin, bring, claim_for, make_execution, make_plan, make_task
 
 pytestmark = pytest.mark.django_db
@@ -163,3 +164,26 @@ def test_a_cancelled_card_stands_in_no_column() -> None:
     bring(execution, State.CANCELLED)
     execution.refresh_from_db()
     assert fragments.column_of(execution) == ""
+
+
+def test_what_is_paused_stands_where_it_was() -> None:
+    before, later = card(paused()).inside[0], card(sleeping()).inside[0]
+    assert (before.marks["data-in"], before.marks["data-state"]) == ("pending", "paused")
+    assert "Paused by mira. Resume lets it go on." in before.text
+    assert (later.marks["data-in"], later.marks["data-state"]) == ("running", "waiting")
+
+
+def test_only_a_question_offers_to_answer() -> None:
+    for execution, chip in ((sleeping(), "sleeping"), (awaiting(), "waiting for a signal")):
+        drawn = card(execution)
+        assert chip in drawn.text
+        assert "Answer" not in drawn.text
+
+
+def test_a_child_names_its_parent_and_a_run_again_its_number() -> None:
+    parent, (child,) = with_children(1)
+    assert f"of {parent}" in card(child).text
+    transitions.cancel(child.pk, now=timezone.now(), actor="user:mira")
+    new = transitions.rerun(child.pk, again=transitions.Again(), now=timezone.now(), actor="user:mira")
+    assert "run 2" in card(new).text
+    assert f"of {parent}" not in card(new).text

@@ -48,6 +48,17 @@ async def test_what_leaves_the_board_is_gone(mira: User, promptly: None, open_wi
     assert "html" not in gone
 
 
+async def test_an_earlier_run_leaves_the_board_when_its_work_is_run_again(
+    mira: User, promptly: None, open_window: Open
+) -> None:
+    old = await done(make_execution)(state=State.FAILED)
+    window = await open_window(mira)
+    await done(transitions.rerun)(old.pk, again=transitions.Again(), now=timezone.now(), actor="user:mira")
+    frame = await window.hears(lambda frame: window.about(frame, f"execution-{old.pk}", old.revision + 1))
+    assert "html" not in window.about(frame, f"execution-{old.pk}")[0]
+    assert frame["counts"]["failed"] == 0
+
+
 async def test_plans_come_move_and_go(mira: User, promptly: None, open_window: Open) -> None:
     window = await open_window(mira)
     plan = await done(make_plan)()
