@@ -20,7 +20,7 @@ AFTER_THE_END = frozenset({"write_refused", "noted"})
 LEAVES_BEHIND = ("output", "error", "input")
 READ = (
     "number", "state", "paused_from", "waiting_for", "pausing", "last_seq", "attempt", "retries", "losses",
-    "environment_failures", "created_at", "started_at", "finished_at", "task__slug", "task_version__number", "run", "parent",
+    "environment_failures", "created_at", "started_at", "finished_at", "task__slug", "task_version__number", "task_version__task", "run", "parent",
     "rerun_of", *LEAVES_BEHIND,
 )  # fmt: skip
 
@@ -115,7 +115,7 @@ def facts_of(row: Execution) -> Facts:
         finished_at=row.finished_at,
         number=row.number,
         task=row.task.slug,
-        version=row.task_version.number,
+        version=row.task_version.number if row.task_version.task_id == row.task_id else None,
         run=row.run,
         parent=None if row.parent_id is None else str(row.parent_id),
         rerun_of=None if row.rerun_of_id is None else str(row.rerun_of_id),

@@ -21,7 +21,7 @@ from executions.states import State
 from executions.transitions import Refused
 from tasks import append_only
 from tests.executions import histories
-from tests.make import make_execution
+from tests.make import make_execution, make_task
 
 pytestmark = pytest.mark.django_db
 
@@ -159,3 +159,9 @@ class TestUnsealed:
             Anchor.objects.update(entries=F("entries"), until=timezone.now())
         assert any("carries no seal" in sentence for sentence in wrong())
         assert any("is not what was signed" in sentence for sentence in wrong())
+
+
+def test_the_same_version_of_another_task_is_found() -> None:
+    execution, other = make_execution(state=State.COMPLETED), make_task("other").latest
+    Execution.objects.filter(pk=execution.pk).update(task_version=other)
+    assert "the row says version nothing, its history “1”" in wrong()[0]
