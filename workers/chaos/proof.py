@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from executions import clauses, transitions
+from executions.history.verifying import Verification
 from tasks import manifest
 from tasks.models import Task
 
@@ -42,7 +43,10 @@ def judged(accepted: list[str]) -> dict[str, Any]:
     everyone = [*ids, *clauses.births(ids)]
     ends = {str(pk): end for pk, end in clauses.ends(everyone).items()}
     return {
-        "breaches": [[breach.clause, breach.execution, breach.found] for breach in clauses.breaches(everyone)],
+        "breaches": [
+            *([breach.clause, breach.execution, breach.found] for breach in clauses.breaches(everyone)),
+            *(["P11", found.execution, found.message] for found in Verification().findings()),
+        ],
         "ends": ends,
         "states": Counter(end["state"] for end in ends.values()),
     }
