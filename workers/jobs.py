@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from workers.dispatch import JOB
-from workers.runner import wake
+from workers.slots import wake
 
 
 @shared_task(name=JOB)

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
@@ -28,11 +29,11 @@ from django.utils.text import get_valid_filename
 
 from executions import queries, transitions
 from executions.transitions import Claim
-from workers import checkup, runner
+from workers import checkup, slots
 from workers.dispatch import queue_name
 from workers.insist import insist
 from workers.lease import Keeper
-from workers.runner import Runner, Slots
+from workers.runner import Runner
 from workers.runtimes import Runtimes
 from workers.runtimes.actions import registered
 from workers.runtimes.bwrap import SOURCES
@@ -40,6 +41,8 @@ from workers.runtimes.bwrap import SOURCES
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 5.0  # seconds between an idle worker's own looks for due work
+AHEAD = 8  # claims a slot, of work that is over in a moment
+LATE = 0.5  # seconds in which no slot has come to take what was claimed ahead
 STUCK_AFTER = 60.0  # seconds in which woken slots have not even looked
 
 
@@ -100,8 +103,9 @@ class Living:
             logger.warning("%s", problem)
         self._keeper = Keeper(lease=settings.LEASE)
         running = Runner(prepare=self.runtimes.prepare, keeper=self._keeper)
-        self._slots = Slots(count=self.slots, claim=self._claim, run=running.run)
-        runner.serve(self._slots)
+        self._pace = running.pace
+        self._slots = slots.Slots(count=self.slots, claim=self._claim, run=running.run)
+        slots.serve(self._slots)
         threading.Thread(target=self._live, name="presence", daemon=True).start()
 
     def listen(self) -> None:
@@ -162,6 +166,8 @@ class Living:
             offers=self._offers(),
             now=timezone.now(),
             most=most,
+            ahead=AHEAD * self.slots,
+            quick=self._pace.quick(),
         )
 
     def _offers(self) -> Sequence[str]:
@@ -180,6 +186,7 @@ class Living:
                     return
                 self._notice_queues()
                 self._give_up_unheard()
+                self._release(self._slots.late(LATE), reason="work before it took longer than it used to")
                 self._slots.wake(times=self.slots)
                 if self._slots.is_stuck(after=STUCK_AFTER):
                     logger.critical("slots of %s are free, woken, and do not look for work: this life ends", self.name)
@@ -192,6 +199,7 @@ class Living:
     def _give_up_unheard(self) -> None:
         """Give back what this life holds and does not run: its claim was committed, and the answer was lost on the way."""
         running = {hold.claim.execution_id for hold in self._keeper.holds()}
+        running |= {claim.execution_id for claim in self._slots.waiting()}
         held = queries.held_by(self.name, incarnation=self.incarnation)
         unheard = {(pk, token) for pk, token in held.items() if pk not in running}
         for pk, token in unheard & self._unheard:  # at two looks in a row
@@ -209,6 +217,11 @@ class Living:
             for queue in new:
                 self._app.control.add_consumer(queue_name(queue), destination=[self._hostname])
 
+    def _release(self, claims: Sequence[Claim], *, reason: str) -> None:
+        """Give back what was claimed and not begun."""
+        for claim in claims:
+            insist(partial(transitions.release, claim, reason=reason, now=timezone.now()))
+
     def _drain(self, **_: Any) -> None:
-        self._slots.drain()
+        self._release(self._slots.drain(), reason=f"{self.name} is draining")
         transitions.drain(self.name, incarnation=self.incarnation, now=timezone.now())

@@ -1,23 +1,15 @@
-"""One attempt: claim → run → tell. And the slots that do it, which are this process's only limit.
-
-A slot is a thread of its own that takes due work until there is none. Whatever thinks that work may be due (a wake-up, the
-process's own look every few seconds) wakes a slot and never waits; so slots are never exceeded, and a worker started
-without Redis works.
-"""
+"""One attempt: claim → run → tell."""
 
 from __future__ import annotations
 
 import logging
 import signal
-import threading
-import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection
 from django.utils import timezone
 
 from executions import failpoints, queries, transitions
@@ -43,6 +35,7 @@ EXHAUSTED = {
 }
 
 KNOWN_VERSIONS = 64
+PROVEN = 20  # runs in a row
 
 Prepare = Callable[[Order], Sandbox]
 
@@ -53,6 +46,7 @@ class Runner:
     def __init__(self, *, prepare: Prepare, keeper: Keeper) -> None:
         self._prepare, self._keeper = prepare, keeper
         self._desk = Desk()
+        self.pace = Pace()
         self._version = lru_cache(maxsize=KNOWN_VERSIONS)(queries.version)
 
     def run(self, claim: Claim) -> None:
@@ -89,26 +83,43 @@ class Runner:
                 teller.listen(sandbox, choice)
             finally:
                 ended = sandbox.close()
-            conclude(claim, hold, teller, ended, limits=order.limits, output_schema=work.output_schema, desk=self._desk)
+            was_quick = conclude(
+                claim, hold, teller, ended, limits=order.limits, output_schema=work.output_schema, desk=self._desk
+            )
+        self.pace.note(work.requires, quick=was_quick)
 
     def _reject(self, claim: Claim, reason: Reason, kind: str, message: str, **more: Any) -> None:
         error = {"type": kind, "message": message, **more}
         insist(lambda: transitions.reject(claim, reason_code=reason, error=error, now=timezone.now()))
 
 
+class Pace:
+    """Which work is over in a moment, by how it went lately in this process: of that, a worker may claim ahead."""
+
+    def __init__(self) -> None:
+        self._runs: Counter[str] = Counter()
+
+    def note(self, requires: str, *, quick: bool) -> None:
+        self._runs[requires] = self._runs[requires] + 1 if quick else 0
+
+    def quick(self) -> list[str]:
+        """What was over in a moment at each of its last PROVEN runs."""
+        return [requires for requires, runs in list(self._runs.items()) if runs >= PROVEN]
+
+
 def conclude(
     claim: Claim, hold: Hold, teller: Teller, ended: Exit, *, limits: Limits, output_schema: dict[str, Any], desk: Desk
-) -> None:
-    """Say how the attempt ended, once: what really happened wins over what was asked for."""
+) -> bool:
+    """Say how the attempt ended, once: what really happened wins over what was asked for. Whether it was over in a moment."""
     if teller.is_suspended or hold.is_lost:
-        return
+        return False
     value = teller.output.value if teller.output else None
     wrong = problems(output_schema, value)
     failure = failed(teller, ended, limits)
     if failure is None and ended.is_clean and not wrong:
         finished = teller.finished(encode(value).decode())
         if finished is not None and desk.complete(finished):
-            return
+            return True
     with suppress(Stale):  # stopped before its start was told: how it ended counts all the same
         teller.tell_start()
     if (hold.is_cancelled or teller.is_stopped) and not ended.is_clean:
@@ -123,6 +134,7 @@ def conclude(
         fail(claim, Category.OUTPUT_INVALID, error)
     else:
         insist(lambda: transitions.complete(claim, output=value, now=timezone.now()))
+    return False
 
 
 def failed(teller: Teller, ended: Exit, limits: Limits) -> tuple[Category, dict[str, Any]] | None:
@@ -181,103 +193,3 @@ def order_of(work: queries.Work) -> Order:
         security=Security.read(work.security),
         environment_variables=work.environment_variables,
     )
-
-
-class Slots:
-    """The slots of this process: `count` threads that run one claim each until nothing is due.
-
-    Guarantee: never more claims are held, asked for or handed over than there are slots. A slot that looks asks for as many as
-    are free, itself included, and hands what it gets beyond its own to the others.
-    """
-
-    def __init__(self, *, count: int, claim: Callable[[int], list[Claim]], run: Callable[[Claim], None]) -> None:
-        self._claim, self._run, self._count = claim, run, count
-        self._free = count
-        self._woken = 0
-        self._looked = time.monotonic()
-        self._handed: deque[Claim] = deque()
-        self._draining = False
-        self._changed = threading.Condition()
-        for slot in range(count):
-            threading.Thread(target=self._work, args=(slot,), name=f"slot-{slot}", daemon=True).start()
-
-    def wake(self, *, times: int = 1) -> None:
-        """Something may be due. Never more wakings wait than there are slots."""
-        with self._changed:
-            self._woken = min(self._woken + times, self._count)
-            self._changed.notify(times)
-
-    def drain(self) -> None:
-        """Take nothing new from now on."""
-        with self._changed:
-            self._draining = True
-            self._changed.notify_all()
-
-    def is_stuck(self, after: float) -> bool:
-        """Whether slots are free and were woken, and none of them has looked for work for so many seconds."""
-        with self._changed:
-            waits = self._woken and self._free and not self._draining
-            return bool(waits) and time.monotonic() - self._looked > after
-
-    def wait_idle(self, timeout: float) -> bool:
-        """Wait for the runs under way; False where some still go on."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._free == self._count, timeout)
-
-    def _work(self, slot: int) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._handed or (self._woken and self._free and not self._draining))
-                claim = self._handed.popleft() if self._handed else None
-                if claim is None:
-                    self._woken -= 1
-            try:
-                self._until_nothing_is_due(self._look(mine=0) if claim is None else claim)
-            except Exception:
-                logger.exception("slot %s could not work; it looks again soon", slot)
-                connection.close()
-
-    def _until_nothing_is_due(self, claim: Claim | None) -> None:
-        while claim is not None:
-            try:
-                self._run(claim)
-            except BaseException:
-                self._give_back(1)
-                raise
-            claim = self._look(mine=1)
-
-    def _look(self, *, mine: int) -> Claim | None:
-        """Claim for this slot, which holds `mine` places, and for all that are free; its own claim, the others handed over."""
-        with self._changed:
-            self._looked = time.monotonic()
-            asked, self._free = mine + self._free, 0
-            if self._draining:
-                self._free = asked
-                self._changed.notify_all()
-                return None
-        got: list[Claim] = []
-        try:
-            got = self._claim(asked) if asked else []
-        finally:
-            self._handed.extend(got[1:])
-            self._give_back(asked - len(got))
-        return got[0] if got else None
-
-    def _give_back(self, places: int) -> None:
-        with self._changed:
-            self._free += places
-            self._changed.notify_all()
-
-
-_of_this_process: list[Slots] = []
-
-
-def serve(slots: Slots) -> None:
-    """These are the slots that this process's wake-ups wake."""
-    _of_this_process[:] = [slots]
-
-
-def wake() -> None:
-    """A wake-up arrived."""
-    for slots in _of_this_process:
-        slots.wake()

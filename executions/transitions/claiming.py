@@ -73,10 +73,24 @@ TASKS_IN = f"""
 
 @verb
 def claim(
-    worker: str, *, incarnation: int, queues: Sequence[str], offers: Sequence[str], now: datetime, most: int = 1
+    worker: str,
+    *,
+    incarnation: int,
+    queues: Sequence[str],
+    offers: Sequence[str],
+    now: datetime,
+    most: int = 1,
+    ahead: int = 0,
+    quick: Sequence[str] = (),
 ) -> list[Claim]:
-    """Take up to `most` due executions that this worker can run, the first of all these queues first."""
+    """Take up to `most` due executions that this worker can run, the first of all these queues first.
+
+    Where there are as many, up to `ahead` more of what needs no more than `quick`: work that is over in a moment, which its
+    slots take one after another.
+    """
     chosen, room = _choose(queues, offers, most=most)
+    if ahead and quick and len(chosen) == most:
+        chosen, room = _choose(queues, quick, most=most + ahead, chosen=chosen, room=room)
     if not chosen:
         return []
     place = {candidate.id: n for n, candidate in enumerate(chosen)}
@@ -99,8 +113,8 @@ def claim(
     return [Claim(one.pk, one.token, one.attempt, worker, incarnation, one.parent_id) for one in taken]
 
 
-def _attempt(execution: Execution, room: Room, *, now: datetime) -> Attempt:
-    rated = room.moment if room.is_rated(execution.task_id) else None
+def _attempt(execution: Execution, room: Room | None, *, now: datetime) -> Attempt:
+    rated = room.moment if room is not None and room.is_rated(execution.task_id) else None
     return Attempt(
         execution=execution,
         number=execution.attempt,
@@ -112,10 +126,17 @@ def _attempt(execution: Execution, room: Room, *, now: datetime) -> Attempt:
     )
 
 
-def _choose(queues: Sequence[str], offers: Sequence[str], *, most: int) -> tuple[list[Candidate], Room]:
-    """The first due executions that no limit forbids, their rows locked, and the room they were chosen by."""
-    chosen: list[Candidate] = []
-    room: Room | None = None
+def _choose(
+    queues: Sequence[str],
+    offers: Sequence[str],
+    *,
+    most: int,
+    chosen: Sequence[Candidate] = (),
+    room: Room | None = None,
+) -> tuple[list[Candidate], Room | None]:
+    """The first due executions that no limit forbids, their rows locked, and the room they were chosen by; `chosen` are in
+    already, with the room that they left."""
+    chosen = list(chosen)
     while len(chosen) < most:
         found = _due(queues, Fit(offers, room or Room(), chosen), wanted=most - len(chosen))
         if room is None and any(candidate.is_limited for candidate in found):
@@ -124,13 +145,13 @@ def _choose(queues: Sequence[str], offers: Sequence[str], *, most: int) -> tuple
         chosen += allowed
         if room is None or not found:  # without limits, nothing stands in front of others
             break
-    return chosen, room or Room()
+    return chosen, room
 
 
 def _room(found: Iterable[Candidate], queues: Sequence[str]) -> Room:
     """What the limits leave of all that stands in these queues: locked at once, so that nobody waits in a circle."""
     tasks = {candidate.task_id for candidate in found} | {task.id for task in _tasks_in(queues)}
-    return limits.room(queues=queues, tasks=limits.limited_tasks(tasks))
+    return limits.room(queues=queues, tasks=tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +191,7 @@ def _due(queues: Sequence[str], fit: Fit, *, wanted: int) -> list[Candidate]:
     return _first(heads, wanted=wanted) or _first(
         [
             (
-                HEAD.format(of_task=OF_TASK.format(f"{task.id:d}"), fits=fits, most=WINDOW),
+                HEAD.format(of_task=OF_TASK.format(f"{task.id:d}"), fits=fits, most=most),
                 [task.queue, task.queue, *fitting],
             )
             for task in _tasks_that(fit, open_queues)[: wanted + TASKS]

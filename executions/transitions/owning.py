@@ -61,14 +61,15 @@ def renew(claims: Iterable[Claim]) -> dict[UUID, str]:
 
 
 @verb
-def release(claim: Claim, *, now: datetime) -> None:
-    """A draining worker gives an execution back; no loss is counted. What was to be cancelled has ended with its sandbox."""
+def release(claim: Claim, *, now: datetime, reason: str = "") -> None:
+    """A worker that drains, or has claimed more than it gets to, gives an execution back; no loss is counted. What was to be
+    cancelled has ended with its sandbox."""
     found = lock(claim.execution_id)
     if found.state == State.CANCELLING and found.token == claim.token:
         end(held(claim), found.pk, State.CANCELLED, now=now, actor=claim.actor, reason_code=Reason.BY_PERSON)
         return
-    if by_claim(claim, State.RESUMING, outcome="released", kind="released", now=now, reason=f"{claim.worker} is draining",
-                reason_code=Reason.DRAINED, sources=HELD - {State.CANCELLING},
+    if by_claim(claim, State.RESUMING, outcome="released", kind="released", now=now, reason_code=Reason.DRAINED,
+                reason=reason or f"{claim.worker} is draining", sources=HELD - {State.CANCELLING},
                 **resumed(now, priority=found.priority)):  # fmt: skip
         close_attempt(claim.execution_id, "released", now=now)
 

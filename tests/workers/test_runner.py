@@ -1,7 +1,6 @@
 """One attempt, from its claim to what follows: a scripted sandbox says what a real one would, the door is the real one."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,7 +17,7 @@ from tests.make import claim_for, make_execution, make_task
 from workers import teller
 from workers.insist import insist
 from workers.lease import Keeper
-from workers.runner import Runner, Slots
+from workers.runner import Runner
 from workers.runtimes import EnvironmentFailed, EnvironmentUnavailable, Exit, Line, Lines, Order, Sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -234,93 +233,6 @@ def test_a_claim_that_was_lost_ends_its_sandbox_and_says_nothing() -> None:
     found = again(execution, sandbox)
     assert (found.state, found.output) == ("resuming", None)
     assert "end" in sandbox.calls
-
-
-def test_slots_are_never_exceeded_and_take_until_nothing_is_due() -> None:
-    todo, running, most, done = list(range(20)), [0], [0], threading.Event()
-    lock = threading.Lock()
-
-    def claim(free: int) -> Any:
-        with lock:
-            assert 1 <= free <= 3 - running[0]
-            taken, todo[:] = todo[:free], todo[free:]
-            return taken
-
-    def work(_: Any) -> None:
-        with lock:
-            running[0] += 1
-            most[0] = max(most[0], running[0])
-        time.sleep(0.01)
-        with lock:
-            running[0] -= 1
-            if not todo:
-                done.set()
-
-    slots = Slots(count=3, claim=claim, run=work)
-    slots.wake(times=10)
-    assert done.wait(10)
-    assert slots.wait_idle(5)
-    assert most[0] <= 3
-    slots.drain()
-    todo.append(1)
-    slots.wake()
-    assert slots.wait_idle(1)
-    assert todo == [1]
-
-
-def test_a_slot_claims_for_all_that_are_free_and_hands_over_what_it_got() -> None:
-    asked: list[int] = []
-    together = threading.Barrier(4)
-
-    def claim(free: int) -> Any:
-        asked.append(free)
-        return ["a", "b", "c"] if len(asked) == 1 else []
-
-    def run(_: Any) -> None:
-        together.wait(10)
-
-    slots = Slots(count=4, claim=claim, run=run)
-    slots.wake()
-    assert together.wait(10) is not None  # all three run at once
-    assert slots.wait_idle(10)
-    assert asked[0] == 4
-
-
-def test_a_wake_up_during_a_look_is_not_lost() -> None:
-    looking, go_on, todo, done = threading.Event(), threading.Event(), ["late"], threading.Event()
-
-    def claim(free: int) -> Any:
-        if not looking.is_set():
-            looking.set()
-            go_on.wait(10)
-            return []
-        return [todo.pop()] if todo else []
-
-    slots = Slots(count=2, claim=claim, run=lambda _: done.set())
-    slots.wake()
-    assert looking.wait(10)
-    slots.wake()
-    go_on.set()
-    assert done.wait(10)
-
-
-def test_a_claim_that_fails_gives_its_places_back(caplog: pytest.LogCaptureFixture) -> None:
-    asked: list[int] = []
-
-    def claim(free: int) -> Any:
-        asked.append(free)
-        if len(asked) == 1:
-            raise RuntimeError("the database did not answer")
-        return []
-
-    slots = Slots(count=3, claim=claim, run=lambda _: None)
-    for looks in (1, 2):
-        slots.wake()
-        deadline = time.monotonic() + 10
-        while len(asked) < looks and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert slots.wait_idle(10)
-    assert asked == [3, 3]
 
 
 def test_insisting_outlives_a_broken_connection(monkeypatch: pytest.MonkeyPatch) -> None:
