@@ -149,7 +149,7 @@ def _then(recorded: Execution, claim: Claim, *, now: datetime) -> Then:
     """Go on, unless a cancel was asked; a pause that was asked is reached here, and frees the slot."""
     if recorded.state == State.CANCELLING:
         return Then.CANCEL
-    if not recorded.pausing:
+    if not recorded.pausing or recorded.state != State.RUNNING:
         return Then.GO
     move(held(claim), recorded.pk, State.PAUSED, kind="paused", now=now, actor=claim.actor, sources={State.RUNNING},
          reason_code=Reason.UNPAUSED, paused_from=State.RESUMING,

@@ -239,6 +239,14 @@ class TestPause:
         assert memo(again) == {("step", "a"): 1}
         assert kinds(execution)[-5:] == ["pause_requested", "step_recorded", "paused", "unpaused", "claimed"]
 
+    def test_a_step_before_the_sandbox_is_known_to_stand_does_not_reach_it(self) -> None:
+        execution = make_execution()
+        claim = claim_for(execution)
+        self.pause(execution)
+        assert step(claim, "a") == "go"
+        assert (fresh(execution).state, fresh(execution).pausing) == ("preparing", True)
+        assert execution.attempts.get().outcome == ""
+
     def test_what_would_wait_is_paused_and_keeps_what_it_waits_for(self) -> None:
         execution, claim = running()
         self.pause(execution)
