@@ -114,12 +114,13 @@ class Room:
         return places is None or places.take(candidate.limit_key)
 
 
-def room(*, queues: Iterable[str], tasks: Iterable[int]) -> Room:
-    """Lock the limits of these queues and tasks, then count what is left of them. Inside the caller's transaction."""
+def room(*, queues: Iterable[str], tasks: Collection[int]) -> Room:
+    """Lock the limits of those of these queues and tasks that have any, then count what is left of them, inside the caller's
+    transaction. A limit that came between the two looks is found by the next claim."""
     limited = Queue.objects.filter(name__in=list(queues), limit__isnull=False)
-    names, ids = list(limited.values_list("name", flat=True)), sorted(set(tasks))
+    names, ids = list(limited.values_list("name", flat=True)), [pk for pk, _ in _newest(tasks)]
     lock([*(f"queue:{name}" for name in names), *(f"task:{pk}" for pk in ids)])
-    limits = dict(limited.filter(name__in=names).values_list("name", "limit"))
+    limits = dict(limited.filter(name__in=names).values_list("name", "limit")) if names else {}
     policies = {pk: _policies(version) for pk, version in _newest(ids)}
     policies = {pk: policy for pk, policy in policies.items() if policy != (Concurrency(), Rate())}
     by_queue, by_task = _held() if limits or policies else (Counter(), {})
@@ -201,11 +202,6 @@ def _last_rank(task_id: int, limit_key: str, queue: str, priority: str) -> float
         cursor.execute(sql, [task_id, limit_key, queue, priority])
         rank: float | None = cursor.fetchone()[0]
         return rank
-
-
-def limited_tasks(ids: Collection[int]) -> list[int]:
-    """Those of these tasks whose newest version has a limit."""
-    return [pk for pk, _ in _newest(ids)]
 
 
 @dataclass(frozen=True, slots=True)
