@@ -40,6 +40,7 @@ from workers.runtimes.bwrap import SOURCES
 
 logger = logging.getLogger(__name__)
 
+WATCHED = {"postgresql": 20, "sqlite": 60}  # seconds; a query that waits for a lock waits 10, or 30 for SQLite's file
 LOOK_EVERY = 5.0  # seconds between an idle worker's own looks for due work
 AHEAD = 8  # claims a slot, of work that is over in a moment
 LATE = 0.5  # seconds in which no slot has come to take what was claimed ahead
@@ -90,6 +91,7 @@ class Living:
     labels: dict[str, str]
     runtimes: Runtimes
     incarnation: int = 0
+    _silent: int = 0
     _unheard: set[tuple[UUID, int]] = field(default_factory=set)
 
     def begin(self) -> None:
@@ -107,6 +109,7 @@ class Living:
         self._slots = slots.Slots(count=self.slots, claim=self._claim, run=running.run)
         slots.serve(self._slots)
         threading.Thread(target=self._live, name="presence", daemon=True).start()
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def listen(self) -> None:
         """Hear wake-ups until told to stop. Celery's only thread wakes slots; SIGTERM ends its loop, not the runs."""
@@ -194,7 +197,19 @@ class Living:
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("the database did not answer: %s", error)
                 connection.close()
+            self._silent = 0
             time.sleep(min(LOOK_EVERY, settings.LEASE.total_seconds() / 4))
+
+    def _watch(self) -> None:
+        """End this life where no look for work came back for WATCHED seconds: a line that died without a word answers never.
+
+        Seconds are counted, not read from a clock, so that a process that was stopped for a while is not ended for it.
+        """
+        while self._silent < WATCHED[connection.vendor]:
+            time.sleep(1)
+            self._silent += 1
+        logger.error("the database has not answered for %s s, and has not refused: this life ends", self._silent)
+        os._exit(os.EX_TEMPFAIL)
 
     def _give_up_unheard(self) -> None:
         """Give back what this life holds and does not run: its claim was committed, and the answer was lost on the way."""
