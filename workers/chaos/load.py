@@ -48,7 +48,9 @@ class Load:
 
     def begin(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 — a fault's luck
-        self._threads = [threading.Thread(target=work) for work in (self._submit, self._answer, self._cancel)]
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._submit, self._answer, self._cancel)
+        ]
         _ = self.house.token
         for thread in self._threads:
             thread.start()

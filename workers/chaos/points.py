@@ -18,7 +18,7 @@ from workers.chaos.load import Load
 from workers.chaos.storm import judge, settle
 
 AT_ONCE = 4  # victims
-PATIENCE = 30.0  # seconds in which a victim must have passed its place
+PATIENCE = 60.0  # seconds in which a victim must have passed its place
 WORK: dict[str, dict[str, Any]] = {
     "chaos-plain": {"seconds": 0.1}, "chaos-steps": {"steps": 5, "seconds": 0.05}, "chaos-asks": {},
     "chaos-sleeps": {"seconds": 0.3},
@@ -38,7 +38,6 @@ WORKER_PLACES = {  # each with the work that passes it
     "after_complete_commit": "chaos-plain",
 }
 AMBIGUOUS = "after_any_commit:0.05=ambiguous"
-STOPPED = "before_complete_commit=stop"
 
 
 @dataclass
