@@ -20,7 +20,8 @@ AFTER_THE_END = frozenset({"write_refused", "noted"})
 LEAVES_BEHIND = ("output", "error", "input")
 READ = (
     "number", "state", "paused_from", "waiting_for", "pausing", "last_seq", "attempt", "retries", "losses",
-    "environment_failures", "created_at", "started_at", "finished_at", "task__slug", "task_version__number", "task_version__task", "run", "parent",
+    "environment_failures", "created_at", "started_at", "finished_at", "task__slug", "task_version__number",
+    "task_version__task", "run", "parent",
     "rerun_of", *LEAVES_BEHIND,
 )  # fmt: skip
 
