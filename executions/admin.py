@@ -13,7 +13,19 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 
 from executions import transitions
-from executions.models import QUESTION_KINDS, Attempt, Event, Execution, LogChunk, Question, Step, Worker
+from executions.history.fold import KINDS
+from executions.models import (
+    QUESTION_KINDS,
+    Attempt,
+    Event,
+    Execution,
+    LogChunk,
+    Question,
+    Signal,
+    Step,
+    Wait,
+    Worker,
+)
 from executions.models.execution import BULKY, ExecutionQuerySet
 from executions.states import State
 from executions.transitions import Refused
@@ -22,11 +34,6 @@ from tasks.admin import Looks, link_to, list_of, pre, pretty, words
 from tasks.models import PRIORITIES
 
 MOST_AT_ONCE = 1000
-KINDS = (
-    "submitted", "claimed", "started", "step_recorded", "step_diverged", "asked", "answered", "progress_reported",
-    "attempt_failed", "retry_scheduled", "lost", "released", "cancel_requested", "write_refused", "completed", "failed",
-    "timed_out", "rejected", "cancelled", "terminated",
-)  # fmt: skip
 OUTCOMES = ("completed", "failed", "timed_out", "rejected", "cancelled", "terminated", "suspended", "lost", "released")
 VERSION_BULKY = ("task_version__source", "task_version__input_schema", "task_version__output_schema")
 OF_EXECUTION_BULKY = tuple(f"execution__{name}" for name in BULKY)
@@ -48,11 +55,12 @@ class ExecutionAdmin(Looks):
     search_help_text = "An id, a number, or a part of the title or of the task's slug."
     ordering = ("-created_at", "-id")
     fields = (
-        "id", "number", "title", "of", "version", "planned", "state", "reason_code", "waiting_for", "parts", "queue",
-        "priority", "available_at", "agent", "team", "environment", "labels", "owner", "worker", "incarnation", "token",
-        "lease_until", "attempt", "retries", "losses", "environment_failures", "progress", "message", "last_seq",
-        "last_line", "revision", "above", "rerun", "created_at", "started_at", "finished_at", "changed_at",
-        "idempotency_by", "idempotency_key", "inputs", "outputs", "errors",
+        "id", "number", "title", "of", "version", "planned", "state", "reason_code", "waiting_for", "pausing",
+        "paused_from", "parts", "queue", "priority", "available_at", "agent", "team", "environment", "labels", "owner",
+        "worker", "incarnation", "token", "lease_until", "attempt", "retries", "losses", "environment_failures",
+        "progress", "message", "last_seq",
+        "last_line", "revision", "above", "parent_key", "depth", "outlives_parent", "lineage", "run", "rerun", "created_at",
+        "started_at", "finished_at", "changed_at", "idempotency_by", "idempotency_key", "inputs", "outputs", "errors",
     )  # fmt: skip
     readonly_fields = ("of", "version", "planned", "parts", "above", "rerun", "inputs", "outputs", "errors")
     actions = ("cancel",)
@@ -90,7 +98,8 @@ class ExecutionAdmin(Looks):
 
     @admin.display(description="what belongs to it")
     def parts(self, execution: Execution) -> str:
-        kinds = {"Events": Event, "Log": LogChunk, "Attempts": Attempt, "Steps": Step, "Questions": Question}
+        kinds = {"Events": Event, "Log": LogChunk, "Attempts": Attempt, "Steps": Step, "Questions": Question,
+                 "Waits": Wait, "Signals": Signal}  # fmt: skip
         links = ((list_of(kind, name, execution__id__exact=execution.pk),) for name, kind in kinds.items())
         return format_html_join(" · ", "{}", links)
 
@@ -146,7 +155,7 @@ class OfExecution(Looks):
 @admin.register(Event)
 class EventAdmin(OfExecution):
     list_display = ("id", "execution", "seq", "kind", "at", "actor", "reason")
-    list_filter = (words("kind", KINDS),)
+    list_filter = (words("kind", tuple(KINDS)),)
     fields = ("of", "seq", "kind", "at", "actor", "reason", "told", "hash")
     readonly_fields = ("of", "told")
 
@@ -186,8 +195,11 @@ class AttemptAdmin(OfExecution):
 
 @admin.register(Step)
 class StepAdmin(OfExecution):
-    list_display = ("id", "execution", "key", "occurrence", "attempt", "started_at", "finished_at")
-    fields = ("of", "key", "occurrence", "attempt", "input_hash", "recorded", "started_at", "finished_at")
+    list_display = ("id", "execution", "kind", "key", "occurrence", "attempt", "started_at", "finished_at")
+    list_filter = ("kind",)
+    fields = (
+        "of", "kind", "key", "occurrence", "attempt", "copied", "input_hash", "recorded", "started_at", "finished_at",
+    )  # fmt: skip
     readonly_fields = ("of", "recorded")
 
     @admin.display(description="value")
@@ -222,6 +234,32 @@ class QuestionAdmin(OfExecution):
     @admin.display(description="answer")
     def answered(self, question: Question) -> str:
         return stored(question.answer)
+
+
+@admin.register(Wait)
+class WaitAdmin(OfExecution):
+    list_display = ("id", "execution", "kind", "key", "occurrence", "name", "due_at", "started_at", "finished_at")
+    list_filter = (words("kind", ("time", "children", "signal")),)
+    fields = (
+        "of", "kind", "key", "occurrence", "attempt", "name", "due_at", "gathers", "fail_fast", "input_hash", "got",
+        "started_at", "finished_at",
+    )  # fmt: skip
+    readonly_fields = ("of", "got")
+
+    @admin.display(description="value")
+    def got(self, wait: Wait) -> str:
+        return pretty(wait.value)
+
+
+@admin.register(Signal)
+class SignalAdmin(OfExecution):
+    list_display = ("id", "execution", "name", "key", "sent_by", "sent_at")
+    fields = ("of", "name", "key", "got", "sent_by", "sent_at", "taken_by")
+    readonly_fields = ("of", "got")
+
+    @admin.display(description="value")
+    def got(self, signal: Signal) -> str:
+        return pretty(signal.value)
 
 
 @admin.register(Worker)

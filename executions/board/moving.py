@@ -126,7 +126,7 @@ def _card(execution: Execution, told: str) -> Moved:
 def _why_not(drop: Dropped) -> str:
     if drop.source:
         return refusal(drop.source, drop.to)
-    return f"{drop.thing} was cancelled and has left the board. Run its task again from the library."
+    return f"{drop.thing} has left the board: it was cancelled, or run again. Run its task from the library."
 
 
 def _find_plan(card: CardId) -> tuple[Plan, str]:

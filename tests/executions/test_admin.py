@@ -16,10 +16,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from executions import transitions
-from executions.models import Attempt, Event, Execution, LogChunk, Question, Step, Worker
+from executions.models import Attempt, Event, Execution, LogChunk, Question, Signal, Step, Wait, Worker
 from executions.states import State
 from tasks import access
 from tasks.models import Plan, Queue, Task, TaskVersion, Token
+from tests.executions.lives import awaiting
 from tests.make import begin, bring, claim_for, make_execution, make_plan, make_task
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +54,7 @@ def rows(boss: User) -> dict[type[Model], Model]:
     transitions.step(claim, key="s", occurrence=0, input_hash="", value=HOSTILE, seconds=1, now=timezone.now())
     waiting = make_execution(task)
     bring(waiting, State.WAITING)
+    transitions.signal(awaiting(HOSTILE).pk, name=HOSTILE, value=HOSTILE, now=timezone.now(), actor="user:mira")
     return {model: model._default_manager.all()[0] for model in OURS}
 
 
@@ -61,7 +63,8 @@ def address(model: type[Model], page: str, *args: object) -> str:
 
 
 def test_the_admin_shows_every_room() -> None:
-    shown = {Queue, Task, TaskVersion, Plan, Token, Execution, Event, LogChunk, Attempt, Step, Question, Worker}
+    of_tasks = {Queue, Task, TaskVersion, Plan, Token}
+    shown = of_tasks | {Execution, Event, LogChunk, Attempt, Step, Question, Signal, Wait, Worker}
     assert set(OURS) == shown
 
 

@@ -275,7 +275,7 @@ def test_a_card_that_is_cancelled_at_once_leaves_the_board(mine: Client) -> None
         (State.RUNNING, "completed", "It can go to: Planning (Cancel)"),
         (State.COMPLETED, "pending", "Run it again from its page or from the library"),
         (State.FAILED, "pending", "Run it again from its page or from the library"),
-        (State.CANCELLED, "pending", "was cancelled and has left the board"),
+        (State.CANCELLED, "pending", "has left the board: it was cancelled, or run again"),
     ],
 )
 def test_a_drop_that_cannot_be_changes_nothing_and_says_why(mine: Client, state: State, to: str, told: str) -> None:
