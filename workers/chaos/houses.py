@@ -154,6 +154,7 @@ def broken(database: str, *, more: bool = True, **settings: str) -> Iterator[Bro
             "RUNBOARD_ACTIONS": "workers.chaos.actions",
             "RUNBOARD_LEASE_SECONDS": str(LEASE),
             "RUNBOARD_SWEEP_SECONDS": str(SWEEP),
+            "PYTHONDONTWRITEBYTECODE": "",  # its processes start many times, and would compile everything each time
         }
         house = start_house(home, **{**environment, **settings})
         stack.callback(house.stop)

@@ -26,12 +26,13 @@ class Line:
     """A TCP port of this machine that leads to `target` (host and port, or a Unix socket's path)."""
 
     target: tuple[str, int] | str
+    host: str = "127.0.0.1"  # where it is reached
     port: int = 0
     _dead: set[socket.socket] = field(default_factory=set)
     _open: set[socket.socket] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening = socket.create_server((self.host, 0))
         self.port = self._listening.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -66,10 +66,10 @@ class Load:
         for thread in self._threads:
             thread.join()
 
-    def submit(self, task: str, value: dict[str, Any]) -> str:
+    def submit(self, task: str, value: dict[str, Any], **members: str) -> str:
         """The id that the house gave it."""
         key = uuid.uuid4().hex
-        wanted = {"task": task, "input": value}
+        wanted = {"task": task, "input": value, **members}
         status, told = self.ask("POST", "executions/", wanted, **{"Idempotency-Key": key})
         if status not in (HTTPStatus.CREATED, HTTPStatus.OK):
             raise AssertionError(f"{task} was not accepted: {status} {told}")
