@@ -88,11 +88,11 @@ def record_each(executions: Sequence[Execution], tell: Callable[[Execution], Seq
     """Add several events to each execution, whose `last_seq` was raised for all of them, and announce the last one."""
     written: list[Event] = []
     for execution in executions:
-        told, last = tell(execution), execution.last_seq
-        for number, one in enumerate(told, start=last - len(told) + 1):
-            execution.last_seq, execution.state = number, one.state
-            event = _sealed(execution, one.kind, now=one.at, actor=actor, reason="", data=one.data)
-            vars(execution)["head"] = event.hash
+        told, head = tell(execution), None
+        for seq, one in enumerate(told, start=execution.last_seq - len(told) + 1):
+            event = _sealed(execution, one.kind, now=one.at, actor=actor, reason="", data=one.data, seq=seq,
+                            standing=one.state, head=head)  # fmt: skip
+            head = event.hash
             written.append(event)
         announce(execution, kind=told[-1].kind)
     Event.objects.bulk_create(written)
@@ -123,15 +123,25 @@ def announce(execution: Execution, *, kind: str) -> None:
 
 
 def _sealed(
-    execution: Execution, kind: str, *, now: datetime, actor: str, reason: str, data: Mapping[str, Any] | None
+    execution: Execution,
+    kind: str,
+    *,
+    now: datetime,
+    actor: str,
+    reason: str,
+    data: Mapping[str, Any] | None,
+    seq: int | None = None,
+    standing: str = "",
+    head: str | None = None,
 ) -> Event:
-    """The event, not yet written, with its seal over the event before it."""
+    """The event, not yet written, with its seal over the event before it: the newest one of this execution, unless `seq`,
+    `standing` and the `head` before it say otherwise."""
     told = EventRow(
         execution_id=execution.pk,
-        seq=execution.last_seq,
+        seq=seq or execution.last_seq,
         kind=kind,
         at=now,
-        standing=standing_of(execution),
+        standing=standing or standing_of(execution),
         actor=actor,
         reason=reason[:500],
         data=encode(dict(data or {})).decode(),
@@ -146,19 +156,19 @@ def _sealed(
         actor=told.actor,
         reason=told.reason,
         data=told.data,
-        hash=seals.seal(*told.sealed_parts(_head(execution))),
+        hash=seals.seal(*told.sealed_parts(_head(execution, told.seq) if head is None else head)),
     )
 
 
-def _head(execution: Execution) -> str:
+def _head(execution: Execution, seq: int) -> str:
     """The seal of the event before: it came with the row (`head`), unless somebody else's commit was waited for meanwhile:
     then PostgreSQL's statement has seen their row, and not yet their event."""
-    if execution.last_seq == 1:
+    if seq == 1:
         return ""
     head: str | None = vars(execution)["head"]
     if head is not None:
         return head
-    return Event.objects.values_list("hash", flat=True).get(execution=execution, seq=execution.last_seq - 1)
+    return Event.objects.values_list("hash", flat=True).get(execution=execution, seq=seq - 1)
 
 
 def _send(change: Change) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -171,6 +171,25 @@ def sandboxed_elsewhere(queues: Sequence[str], *, name: str) -> bool:
 def due_timers(*, limit: int = 100) -> list[int]:
     """Timers whose moment has come, by the database's clock."""
     return list(Timer.objects.filter(due_at__lte=clock()).order_by("due_at").values_list("pk", flat=True)[:limit])
+
+
+def next_moment() -> float | None:
+    """In how many seconds, by the database's clock, something is due that is not due yet: a timer, or an execution that starts
+    later. None where nothing is."""
+    moment, present = clock_sql()
+    later = f"SELECT min(available_at) FROM executions_execution WHERE queue = name AND {in_states(CLAIMABLE)}"
+    sql = f"""
+        SELECT min(due_at) FROM executions_timer WHERE due_at > {moment}
+        UNION ALL SELECT ({later} AND available_at > {moment}) FROM tasks_queue WHERE paused_at IS NULL"""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*present, *present])
+        known = [_moment_of(value) for (value,) in cursor.fetchall() if value is not None]
+    return (min(known) - read_clock()).total_seconds() if known else None
+
+
+def _moment_of(value: Any) -> datetime:
+    """A moment as a raw statement tells it: SQLite's is text without a zone, in UTC."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
 def in_column(phase: str, *, after: tuple[Any, UUID] | None = None, limit: int = 50) -> list[Execution]:

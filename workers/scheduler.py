@@ -25,16 +25,17 @@ from workers.dispatch import Bell
 logger = logging.getLogger(__name__)
 
 ACTOR = "scheduler"
+SHORTEST_PAUSE = 0.1  # seconds between two looks, however much is due
 
 
 def run() -> None:
-    """Tick every `settings.SWEEP` until SIGTERM or SIGINT."""
+    """Tick every `settings.SWEEP`, and when something is due, until SIGTERM or SIGINT."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     scheduler = Scheduler(bell=Bell())
     logger.info("scheduler sweeps every %g s", settings.SWEEP.total_seconds())
-    while not stop.wait(settings.SWEEP.total_seconds()):
+    while not stop.wait(scheduler.pause):
         scheduler.tick()
 
 
@@ -47,10 +48,12 @@ class Scheduler:
     healthy_since: float | None = field(default=None, init=False)
     last_tick: float | None = field(default=None, init=False)
     upkeep: Upkeep = field(default_factory=Upkeep, init=False)
+    pause: float = field(default_factory=settings.SWEEP.total_seconds, init=False)
 
     def tick(self) -> None:
-        """Look once; a database that does not answer only starts the wait again."""
+        """Look once, and find out when to look next; a database that does not answer only starts the wait again."""
         self._notice_gap()
+        self.pause = settings.SWEEP.total_seconds()
         try:
             sweep(self.bell)
             fire_timers()
@@ -58,10 +61,17 @@ class Scheduler:
             if self._may_reap():
                 reap()
             self.upkeep.tick(timezone.now())
+            self._look_ahead()
         except (DatabaseError, InterfaceError) as error:
             logger.warning("the database did not answer: %s", error)
             self.healthy_since = None
             connection.close()
+
+    def _look_ahead(self) -> None:
+        """Be there when the next thing is due."""
+        due_in = queries.next_moment()
+        if due_in is not None:
+            self.pause = min(self.pause, max(due_in, SHORTEST_PAUSE))
 
     def _notice_gap(self) -> None:
         now, lease = self.clock(), settings.LEASE.total_seconds()

@@ -14,9 +14,10 @@ from executions import answers
 from executions.models import Execution, Question, Signal, Wait
 from executions.states import FINAL, Reason, WaitingFor
 from executions.transitions.moving import Refused, check_words, lock, note, refuse, verb, wake
-from tasks.schema import Invalid
+from tasks.schema import Invalid, Problem
 from tasks.sdk.canonical import encode
 
+LONGEST_SIGNAL = 256 * 1024  # bytes
 MOST_SIGNALS = 1000  # that nobody has waited for yet
 LONGEST_NOTE = 10_000
 LONGEST_TOLD = 10_000  # bytes of an answer that its event repeats
@@ -44,6 +45,9 @@ def signal(pk: UUID, *, name: str, value: Any, now: datetime, actor: str, key: s
     """Send a signal to an execution: it ends the wait for it, or is kept until its code waits. One sent twice under the same
     `key` counts once. Raises Refused where the execution has ended, or keeps as many as it may."""
     check_words(name=name, value=value, key=key)
+    if len(encode(value)) > LONGEST_SIGNAL:
+        problem = Problem("/value", f"may take at most {LONGEST_SIGNAL // 1024} KiB as JSON")
+        raise Invalid("That is too much for a signal: send where to find it.", [problem])
     execution = lock(pk)
     if execution.state in FINAL:
         refuse(execution, "signal")

@@ -22,6 +22,7 @@ from tasks.sdk.canonical import encode
 
 SUSPENDED = "suspended"
 DEEPEST = 20
+MOST_CHILDREN = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,9 @@ def ask(claim: Claim, *, asked: Asked, now: datetime) -> None:
     """Record a question. One that nobody could answer is refused."""
     if asked.schema is not None and (wrong := schema_problem(asked.schema)):
         message = f"The schema of the question “{asked.key}” {wrong}."
+        raise Refused(message, code="bad_question", about=claim.execution_id)
+    if asked.kind in ("choice", "choices") and not asked.options:
+        message = f"The question “{asked.key}” is to be answered by a choice, and offers none."
         raise Refused(message, code="bad_question", about=claim.execution_id)
     told = {"key": asked.key, "prompt": asked.prompt[:500], "kind": asked.kind, "attempt": claim.attempt}
     waiting = _wait(claim, WaitingFor.ANSWER, kind="asked", now=now, reason=asked.prompt[:500], data=told)
@@ -117,6 +121,10 @@ def run(
     now: datetime,
 ) -> None:
     """Start children and wait until all of them have ended. Raises Refused where one of them cannot be started."""
+    born = Execution.objects.filter(parent=claim.execution_id)[: MOST_CHILDREN + 1].count()
+    if born + len(children) > MOST_CHILDREN:
+        message = f"an execution starts at most {MOST_CHILDREN} children, and this one has started {born}"
+        raise Refused(message, code="too_many_children", about=claim.execution_id)
     told = {"key": key, "tasks": [child.task for child in children][:100], "children": len(children)}
     waiting = _wait(claim, WaitingFor.CHILDREN, kind="child_started", now=now, data=told)
     if waiting is None:

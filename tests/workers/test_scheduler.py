@@ -122,3 +122,12 @@ def test_a_passed_deadline_is_acted_on() -> None:
     transitions.ask(claim, asked=asked, now=timezone.now())
     scheduler.fire_timers()
     assert Question.objects.get().state == "answered"
+
+
+def test_it_looks_again_when_the_next_thing_is_due() -> None:
+    scheduler = Scheduler(bell=Bell())
+    scheduler.tick()
+    assert scheduler.pause == settings.SWEEP.total_seconds()
+    make_execution(start_at=timezone.now() + timedelta(seconds=0.5))
+    scheduler.tick()
+    assert 0.1 <= scheduler.pause <= 0.5
