@@ -24,6 +24,10 @@ SAMPLES = 200
 SANDBOXED = 40
 KILLS = 5
 HEALTHY = 11.0  # seconds after which the supervisor counts a death as the first one again
+ANSWERS = 20
+CANCELS = 5
+SLEEPS = "import time\ntime.sleep(60)\n"
+IGNORES = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(1)\n"
 WARM_UP = 5
 PATIENCE = 60.0
 
@@ -36,6 +40,9 @@ def figures() -> Iterator[Figure]:
     yield spread("L4", database, _start_latency(stamp), unit="ms", limit="p50 ≤ 15, p99 ≤ 100")
     yield spread("end to end, sandboxed Python", database, _end_to_end(script), unit="ms", limit="p50 ≤ 150")
     yield spread("F0", database, [_recovery() for _ in range(KILLS)], unit="s", limit="≤ 3")
+    yield spread("L13 answer to running", database, [_answered() for _ in range(ANSWERS)], unit="s", limit="p95 ≤ 1")
+    yield spread("L13 cancel to gone", database, [_cancelled(SLEEPS) for _ in range(CANCELS)], unit="s", limit="≤ 2")
+    yield spread("L13 cancel of what ignores it", database, [_cancelled(IGNORES)], unit="s", limit="≤ 12")
 
 
 def _start_latency(task: Task) -> list[float]:
@@ -69,6 +76,31 @@ def _recovery() -> float:
     took = time.monotonic() - began
     until_final(pk)
     return took
+
+
+def _answered() -> float:
+    """Seconds from the answer of a question to the author's code being active again."""
+    pk = launch(Task.objects.get(slug="release-assistant"))
+    _until(lambda: queries.brief(pk)["state"] == "waiting")
+    question = queries.open_questions().get(execution=pk)
+    began = time.monotonic()
+    transitions.answer(question.pk, value=question.options[0]["value"], now=timezone.now(), actor="bench")
+    _until(lambda: queries.brief(pk)["attempt"] == 2 and queries.brief(pk)["state"] != "preparing")  # noqa: PLR2004
+    took = time.monotonic() - began
+    until_final(pk)
+    return took
+
+
+def _cancelled(source: str) -> float:
+    """Seconds from a cancel to a sandbox that was seen to end."""
+    task = make_task(f"bench-cancel-{time.monotonic_ns()}", kind="script", runtime="python", source=source)
+    pk = launch(task)
+    _until(lambda: queries.brief(pk)["state"] == "running")
+    time.sleep(1.0)
+    began = time.monotonic()
+    transitions.cancel(pk, now=timezone.now(), actor="bench")
+    _until(lambda: queries.brief(pk)["state"] == "cancelled")
+    return time.monotonic() - began
 
 
 def _worker() -> int:
