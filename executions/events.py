@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -119,7 +118,7 @@ def announce(execution: Execution, *, kind: str) -> None:
         is_due=execution.available_at is None,
         last_line=execution.last_line,
     )
-    transaction.on_commit(partial(_send, change), robust=True)
+    transaction.on_commit(lambda: _send(change), robust=True)
 
 
 def _sealed(

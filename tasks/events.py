@@ -6,7 +6,6 @@ What may be lost hangs on it (a card that moves by itself in other browsers); th
 from __future__ import annotations
 
 import logging
-from functools import partial
 
 from django.db import transaction
 from django.dispatch import Signal
@@ -18,7 +17,7 @@ planned = Signal()  # sender: str, plan_id: int, version: int
 
 def announce(plan_id: int, *, version: int) -> None:
     """Send `planned` once the transaction has committed; no receiver can fail the request."""
-    transaction.on_commit(partial(_send, plan_id=plan_id, version=version), robust=True)
+    transaction.on_commit(lambda: _send(plan_id=plan_id, version=version), robust=True)
 
 
 def _send(**news: int) -> None:

@@ -6,8 +6,8 @@ Guarantee: a cancel always ends. `cancelled` is said only of what was seen to en
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -37,7 +37,7 @@ def cancel(
         withdraw(pk, now=now)
         ended = end(rows, pk, State.CANCELLED, now=now, actor=actor, reason=reason, reason_code=reason_code,
                     token=F("token") + 1)  # fmt: skip
-        transaction.on_commit(partial(release_children, pk, now=now), robust=True)
+        transaction.on_commit(lambda: release_children(pk, now=now), robust=True)
         return ended or refuse(execution, "cancel")
     asked = move(rows, pk, State.CANCELLING, kind="cancel_requested", now=now, actor=actor, reason=reason,
                  reason_code=reason_code)  # fmt: skip
@@ -61,7 +61,7 @@ def terminate(pk: UUID, *, now: datetime, actor: str, reason: str, reason_code: 
     withdraw(pk, now=now)
     ended = end(Execution.objects.filter(token=execution.token), pk, State.TERMINATED, now=now, actor=actor,
                 reason=reason, reason_code=reason_code, token=F("token") + 1)  # fmt: skip
-    transaction.on_commit(partial(release_children, pk, now=now), robust=True)
+    transaction.on_commit(lambda: release_children(pk, now=now), robust=True)
     return ended or refuse(execution, "terminate")
 
 
@@ -111,4 +111,5 @@ def cancel_child(pk: UUID, *, now: datetime) -> None:
     execution = Execution.objects.only("state").get(pk=pk)
     if execution.state in FINAL or execution.state == State.CANCELLING:
         return
-    cancel(pk, now=now, actor="system", reason="nobody waits for it any more", reason_code=Reason.PARENT_ENDED)
+    with suppress(Refused):
+        cancel(pk, now=now, actor="system", reason="nobody waits for it any more", reason_code=Reason.PARENT_ENDED)

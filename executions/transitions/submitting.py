@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -191,7 +190,7 @@ def _meet(execution: Execution, *, now: datetime) -> None:
         execution.refresh_from_db()
     elif surplus > 0:
         stopping = [pk for pk, state in others[:surplus] if state != State.CANCELLING]
-        transaction.on_commit(partial(_make_room, stopping, f"{execution} takes its place", now=now), robust=True)
+        transaction.on_commit(lambda: _make_room(stopping, f"{execution} takes its place", now=now), robust=True)
 
 
 def _make_room(stopping: Sequence[UUID], reason: str, *, now: datetime) -> None:
