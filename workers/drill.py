@@ -34,6 +34,7 @@ STEPS = 3
 REPEATED = 10  # submitted a second time, with the same key
 UNDER_WAY = 4  # executions that must have recorded a step before the worker is killed
 PATIENCE = 180.0
+STARTING = 20.0  # seconds in which the worker of a house that has just started must be there
 LOOK = 0.1
 SLUG = "runboard-drill"
 SOURCE = f"""import time
@@ -225,8 +226,11 @@ def living_workers(home: Path) -> list[tuple[str, int]]:
 
 def make_task() -> Task:
     """The drill's own task, brought back where an earlier drill archived it. Raises Unfit where no worker could run it."""
-    if not any(worker.sandbox for worker in queries.workers() if worker.is_living):
-        raise Unfit("No living worker can run a sandbox; `manage.py sandbox_doctor` says why.")
+    limit = time.monotonic() + STARTING
+    while not any(worker.sandbox for worker in queries.workers() if worker.is_living):
+        if time.monotonic() > limit:
+            raise Unfit("No living worker can run a sandbox; `manage.py sandbox_doctor` says why.")
+        time.sleep(LOOK)
     task = Task.objects.filter(slug=SLUG).first()
     if task is None:
         return manifest.define(DOCUMENT, now=timezone.now(), by="drill").task
