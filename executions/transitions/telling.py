@@ -12,10 +12,10 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import F
+from django.db.models import F, Max
 
 from executions import events
-from executions.models import Claim, Execution, LogChunk, Step, pack, touched
+from executions.models import Claim, Execution, LogChunk, Step, insert, pack, touched
 from executions.states import Reason, State
 from executions.transitions.ending import close_attempt
 from executions.transitions.moving import Refused, held, move, note, resumed, stale, verb
@@ -98,13 +98,19 @@ def checkpoint(claim: Claim, *, name: str, value: Any, now: datetime) -> Then:
         execution=recorded,
         kind=Step.Kind.CHECKPOINT,
         key=name,
-        occurrence=recorded.last_seq,
+        occurrence=_next_occurrence(recorded, name),
         attempt=claim.attempt,
         value=encode(value).decode(),
         started_at=now,
         finished_at=now,
     )
     return _then(recorded, claim, now=now)
+
+
+def _next_occurrence(execution: Execution, name: str) -> int:
+    """The place of a checkpoint among those of its name; a run that was resumed has taken over some."""
+    earlier = Step.objects.filter(execution=execution, kind=Step.Kind.CHECKPOINT, key=name)
+    return int(earlier.aggregate(newest=Max("occurrence", default=-1))["newest"]) + 1
 
 
 @verb
@@ -122,15 +128,19 @@ def _step(
     recorded = note(held(claim), claim.execution_id, kind="step_recorded", now=now, actor=claim.actor, losses=0,
                     data=told) or stale(claim)  # fmt: skip
     _bounded(recorded)
-    Step.objects.create(
-        execution=recorded,
-        key=key,
-        occurrence=occurrence,
-        attempt=claim.attempt,
-        input_hash=input_hash,
-        value=encode(value).decode(),
-        started_at=now - timedelta(seconds=max(seconds, 0.0)),
-        finished_at=now,
+    insert(
+        [
+            Step(
+                execution=recorded,
+                key=key,
+                occurrence=occurrence,
+                attempt=claim.attempt,
+                input_hash=input_hash,
+                value=encode(value).decode(),
+                started_at=now - timedelta(seconds=max(seconds, 0.0)),
+                finished_at=now,
+            )
+        ]
     )
     return _then(recorded, claim, now=now)
 

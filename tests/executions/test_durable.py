@@ -391,6 +391,15 @@ class TestAgain:
         assert memo(claim_for(new)) == {("step", "a"): 1, ("ask", "ask-1"): "yes", ("step", "b"): 2}
         assert all(row.copied for row in new.steps.all())
 
+    def test_a_resumed_run_goes_on_from_its_checkpoint_and_keeps_newer_ones(self) -> None:
+        old, claim = running()
+        transitions.checkpoint(claim, name="cursor", value=1, now=timezone.now())
+        fail(claim)
+        new, claim = running(self.rerun(old, resume=True))
+        assert memo(claim) == {("checkpoint", "cursor"): 1}
+        transitions.checkpoint(claim, name="cursor", value=2, now=timezone.now())
+        assert memo(claim) == {("checkpoint", "cursor"): 2}
+
     def test_from_a_step_keeps_what_came_before_it(self) -> None:
         new = self.rerun(self.ended(), from_step="b")
         assert memo(claim_for(new)) == {("step", "a"): 1, ("ask", "ask-1"): "yes"}
