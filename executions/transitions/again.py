@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import F, Max
 
 from executions import answers, events
 from executions.models import Execution, Question, Step, Wait, new_id, next_numbers, touched
@@ -149,6 +149,7 @@ def _keep(old: Execution, new: Execution, until: datetime, again: Again, *, now:
     if not everything:
         waits, questions = waits.filter(finished_at__lt=until), questions.filter(answered_at__lt=until)
     waits = waits.exclude(kind="children", value=None).exclude(kind="signal", value=None)
+    waits = waits.exclude(kind="time", due_at__gt=F("finished_at"))  # withdrawn: it never slept to the end
     Step.objects.bulk_create([_copy(step, new, copied=True) for step in steps])
     Wait.objects.bulk_create([_copy(wait, new) for wait in waits])
     Question.objects.bulk_create([_copy(question, new, id=new_id()) for question in questions])

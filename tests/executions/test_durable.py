@@ -395,10 +395,16 @@ class TestAgain:
         old, claim = running()
         transitions.checkpoint(claim, name="cursor", value=1, now=timezone.now())
         fail(claim)
-        new, claim = running(self.rerun(old, resume=True))
+        _, claim = running(self.rerun(old, resume=True))
         assert memo(claim) == {("checkpoint", "cursor"): 1}
         transitions.checkpoint(claim, name="cursor", value=2, now=timezone.now())
         assert memo(claim) == {("checkpoint", "cursor"): 2}
+
+    def test_a_sleep_that_was_cut_short_is_slept_again(self) -> None:
+        old, claim = running()
+        transitions.sleep(claim, key="sleep-1", occurrence=0, seconds=3600, now=timezone.now())
+        transitions.cancel(old.pk, now=timezone.now(), actor="user:mira")
+        assert memo(claim_for(self.rerun(fresh(old), resume=True))) == {}
 
     def test_from_a_step_keeps_what_came_before_it(self) -> None:
         new = self.rerun(self.ended(), from_step="b")
