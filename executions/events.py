@@ -52,7 +52,7 @@ def record(
 ) -> Event:
     """Add the event whose number `execution.last_seq` was raised for, sealed, and announce it after commit."""
     event = _sealed(execution, kind, now=now, actor=actor, reason=reason, data=data)
-    event.save(force_insert=True)
+    insert([event])
     announce(execution, kind=kind)
     return event
 
@@ -94,7 +94,7 @@ def record_each(executions: Sequence[Execution], tell: Callable[[Execution], Seq
             head = event.hash
             written.append(event)
         announce(execution, kind=told[-1].kind)
-    Event.objects.bulk_create(written)
+    insert(written)
 
 
 def with_digests(data: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> dict[str, Any]:

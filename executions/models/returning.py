@@ -48,6 +48,8 @@ def insert(rows: Sequence[models.Model]) -> None:
     values = [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows for field in fields]
     with connection.cursor() as cursor:
         cursor.execute(f"INSERT INTO {connection.ops.quote_name(meta.db_table)} ({names}) VALUES {marks}", values)
+    for row in rows:
+        row._state.adding, row._state.db = False, connection.alias
 
 
 def _columns(model: type[models.Model], fields: Sequence[str]) -> list[str]:

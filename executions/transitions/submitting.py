@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from executions import events, failpoints, limits
-from executions.models import Execution, Timer, new_id, next_numbers, rank_of
+from executions.models import Execution, Timer, insert, new_id, next_numbers, rank_of
 from executions.states import Reason, State
 from executions.transitions.ending import end
 from executions.transitions.moving import Refused, check_words
@@ -158,7 +158,7 @@ def bear(executions: Sequence[Execution], *, now: datetime, actor: str, **data: 
     One whose task says so ends at once, or takes the place of others, where as many of its key are live as may be at work.
     """
     limits.spread([execution for execution in executions if execution.limit_key and execution.available_at is None])
-    Execution.objects.bulk_create(executions)
+    insert(executions)
     if clocks := [timer for execution in executions for timer in _clocks(execution, now=now)]:
         Timer.objects.bulk_create(clocks)
     events.record_all(
