@@ -15,11 +15,13 @@ FAR = "far"
 
 
 @pytest.fixture
-def house(database: str) -> Iterator[Broken]:
-    if database != "postgresql":
-        pytest.skip("machines that share a house share a PostgreSQL")
-    with broken("postgresql", more=False) as house:
-        yield house
+def house() -> Iterator[Broken]:
+    """On a PostgreSQL of its own, whatever the other tests run on: machines that share a house share one."""
+    try:
+        with broken("postgresql", more=False) as house:
+            yield house
+    except Missing as why:
+        missing(str(why))
 
 
 @pytest.fixture

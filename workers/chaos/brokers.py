@@ -130,4 +130,4 @@ class Watcher:
             for text in self._socket:
                 now = time.time()
                 for card in json.loads(text).get("cards", ()):
-                    self.seen.setdefault(str(card["id"]), now)
+                    self.seen.setdefault(str(card["id"]).removeprefix("execution-"), now)
