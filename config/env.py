@@ -70,7 +70,7 @@ def _failpoint() -> str:
             f"FAILPOINT={asked} breaks a house on purpose, and {HOME} is not one made for that: unset FAILPOINT. "
             "`make chaos` makes houses of its own."
         )
-    return asked
+    return str(asked)
 
 
 FAILPOINT = _failpoint()

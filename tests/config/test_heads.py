@@ -22,12 +22,8 @@ def connect(house: House) -> socket.socket:
 def test_a_head_without_an_end_is_refused(house: House, beginning: bytes) -> None:
     with connect(house) as line:
         line.sendall(beginning)
-        sent = 0
-        with pytest.raises((BrokenPipeError, ConnectionResetError, StopIteration)):
-            while True:
-                line.sendall(PIECE)
-                sent += len(PIECE)
-                assert sent < 64 * 1024 * 1024, "it reads for ever"
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            line.sendall(PIECE * 4096)
 
 
 def test_a_large_body_is_no_large_head(house: House) -> None:

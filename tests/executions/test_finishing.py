@@ -33,7 +33,7 @@ def claims(count: int) -> list[Claim]:
 def rows(execution: Execution) -> tuple[Any, ...]:
     """Everything that is recorded of an execution, but what differs between any two."""
     differs = {"id", "number", "lineage", "execution_id", "hash", "rank", "changed_at", "created_at"}
-    told = [
+    told: list[list[dict[str, Any]]] = [
         [{name: value for name, value in row.items() if name not in differs} for row in found.values()]
         for found in (
             Execution.objects.filter(pk=execution.pk),

@@ -125,7 +125,7 @@ def test_a_passed_deadline_is_acted_on() -> None:
 
 
 def test_it_looks_again_when_the_next_thing_is_due() -> None:
-    scheduler = Scheduler(bell=Bell())
+    scheduler = at(1.0, 2.0)
     scheduler.tick()
     assert scheduler.pause == settings.SWEEP.total_seconds()
     make_execution(start_at=timezone.now() + timedelta(seconds=0.5))

@@ -121,13 +121,14 @@ def test_what_was_claimed_ahead_is_run_by_the_next_slot_that_ends() -> None:
 
 
 def test_what_was_claimed_ahead_and_not_begun_is_given_back() -> None:
-    begun, go_on, claims = threading.Event(), threading.Event(), [["a", "b", "c"]]
+    begun, go_on = threading.Event(), threading.Event()
+    claims: list[Any] = [["a", "b", "c"]]
 
     def run(_: Any) -> None:
         begun.set()
         go_on.wait(10)
 
-    slots = Slots(count=1, claim=lambda _: claims.pop() if claims else [], run=run)
+    slots: Any = Slots(count=1, claim=lambda _: claims.pop() if claims else [], run=run)
     slots.wake()
     assert begun.wait(10)
     assert slots.waiting() == ["b", "c"]
@@ -139,13 +140,14 @@ def test_what_was_claimed_ahead_and_not_begun_is_given_back() -> None:
 
 
 def test_a_drain_gives_back_what_was_not_begun() -> None:
-    begun, go_on, claims = threading.Event(), threading.Event(), [["a", "b"]]
+    begun, go_on = threading.Event(), threading.Event()
+    claims: list[Any] = [["a", "b"]]
 
     def run(_: Any) -> None:
         begun.set()
         go_on.wait(10)
 
-    slots = Slots(count=1, claim=lambda _: claims.pop() if claims else [], run=run)
+    slots: Any = Slots(count=1, claim=lambda _: claims.pop() if claims else [], run=run)
     slots.wake()
     assert begun.wait(10)
     assert slots.drain() == ["b"]
