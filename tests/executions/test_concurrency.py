@@ -40,7 +40,8 @@ def rounds() -> range:
 
 def at_once(*acts: Callable[[], Any]) -> list[Any]:
     """Do all of them at the same instant: what each returned, or its refusal. Any other error is raised."""
-    ready, outcomes = threading.Barrier(len(acts)), [None] * len(acts)
+    ready = threading.Barrier(len(acts))
+    outcomes: list[Any] = [None] * len(acts)
 
     def run(place: int) -> None:
         try:
@@ -323,7 +324,6 @@ def test_a_signal_that_comes_while_its_execution_begins_to_wait_is_not_lost() ->
         taken, *_ = at_once(wait, send, send)
         assert fresh(execution).state == ("resuming" if taken is None else "running")
         assert Signal.objects.get(execution=execution).taken_by is not None
-        assert queries.work(claim).recorded or taken
         finish(execution)
 
 

@@ -93,7 +93,7 @@ def test_p5_a_stale_worker_writes_nothing() -> None:
     transitions.reclaim(execution.pk, token=slow.token, now=timezone.now(), actor="scheduler")
     Execution.objects.update(available_at=None)
     claim_for(lives.fresh(execution), worker="w2")
-    before = Execution.objects.values().get(pk=execution.pk)
+    before: dict[str, object] = dict(Execution.objects.values().get(pk=execution.pk))
     for late in (
         lambda: transitions.step(slow, key="a", occurrence=0, input_hash="", value=1, seconds=0, now=timezone.now()),
         lambda: transitions.progress(slow, fraction=0.5, message="half", now=timezone.now()),
@@ -102,7 +102,7 @@ def test_p5_a_stale_worker_writes_nothing() -> None:
         with pytest.raises(Stale):
             late()
     assert transitions.renew([slow]) == {}
-    after = Execution.objects.values().get(pk=execution.pk)
+    after: dict[str, object] = dict(Execution.objects.values().get(pk=execution.pk))
     assert {name for name in after if after[name] != before[name]} == {"last_seq", "revision", "changed_at"}
     assert Event.objects.filter(execution=execution, kind="write_refused").count() == 3
 

@@ -209,10 +209,13 @@ class Door(RuleBasedStateMachine):
         self.demand(row, lambda: transitions.resume(row["id"], now=timezone.now(), actor=ACTOR), allowed=may)
 
     @precondition(lambda self: any(self.record.questions.values()))
-    @rule(place=one_of_many, value=st.sampled_from(["yes", "no", "perhaps"]))
-    def answer(self, place: int, value: str) -> None:
-        """Open or not, and with words that are no answer too."""
+    @rule(place=one_of_many, value=st.sampled_from(["yes", "no", "perhaps"]), late=seldom)
+    def answer(self, place: int, value: str, late: bool) -> None:
+        """In time or late, and with words that are no answer too."""
         questions = [question for some in self.record.questions.values() for question in some]
+        still_open = [question for question in questions if question["state"] == Question.State.OPEN]
+        if still_open and not late:
+            questions = still_open
         question = questions[-1 - place % len(questions)]
         row = self.record.rows[question["execution_id"]]
 

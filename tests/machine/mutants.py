@@ -22,7 +22,6 @@ from executions.transitions import (
     ending,
     moving,
     owning,
-    stopping,
     submitting,
     suspending,
     telling,
@@ -59,11 +58,12 @@ def a_claim_that_keeps_the_token(patch: pytest.MonkeyPatch) -> None:
 
 def a_claim_of_what_is_not_due(patch: pytest.MonkeyPatch) -> None:
     plain = claiming._due
-    patch.setattr(claiming, "_due", lambda *args, **how: (_now_due(), plain(*args, **how))[1])
 
+    def due(*given: Any, **how: Any) -> Any:
+        Execution.objects.filter(state__in=LIVE, available_at__isnull=False).update(available_at=None)
+        return plain(*given, **how)
 
-def _now_due() -> None:
-    Execution.objects.filter(state__in=LIVE, available_at__isnull=False).update(available_at=None)
+    patch.setattr(claiming, "_due", due)
 
 
 def an_answer_without_a_look(patch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def an_answer_without_a_look(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_reclaim_that_keeps_the_token(patch: pytest.MonkeyPatch) -> None:
-    plain = ending.move
+    plain = moving.move
 
     def kept(rows: Any, pk: Any, target: State, **how: Any) -> Execution | None:
         return plain(rows, pk, target, **{name: value for name, value in how.items() if name != "token"})
@@ -163,7 +163,7 @@ def a_step_recorded_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_step_that_forgives_nothing(patch: pytest.MonkeyPatch) -> None:
-    plain = telling.note
+    plain = moving.note
     patch.setattr(telling, "note", lambda *args, **how: plain(*args, **{k: v for k, v in how.items() if k != "losses"}))
 
 
@@ -174,7 +174,7 @@ def a_child_that_wakes_nobody(patch: pytest.MonkeyPatch) -> None:
 def a_child_that_wakes_too_early(patch: pytest.MonkeyPatch) -> None:
     """The first of a call wakes its parent, and the last finds nobody."""
     plain = families.of_call
-    patch.setattr(children.families, "of_call", lambda wait: plain(wait).exclude(state__in=LIVE))
+    patch.setattr(families, "of_call", lambda wait: plain(wait).exclude(state__in=LIVE))
 
 
 def no_cascade(patch: pytest.MonkeyPatch) -> None:
@@ -196,7 +196,7 @@ def retries_that_are_never_counted(patch: pytest.MonkeyPatch) -> None:
 
 def _budget(patch: pytest.MonkeyPatch, name: str) -> None:
     """What costs of this budget costs nothing."""
-    plain = ending.move
+    plain = moving.move
 
     def free(rows: Any, pk: Any, target: State, **how: Any) -> Execution | None:
         return plain(rows, pk, target, **{key: value for key, value in how.items() if key != name})
@@ -205,10 +205,11 @@ def _budget(patch: pytest.MonkeyPatch, name: str) -> None:
 
 
 def a_drain_that_counts_as_a_loss(patch: pytest.MonkeyPatch) -> None:
-    plain = owning.by_claim
+    plain = moving.by_claim
 
     def by_claim(claim: Claim, target: State, **how: Any) -> Execution | None:
-        return plain(claim, target, **how, **({"losses": F("losses") + 1} if target == State.RESUMING else {}))
+        more: dict[str, Any] = {"losses": F("losses") + 1} if target == State.RESUMING else {}
+        return plain(claim, target, **how, **more)
 
     patch.setattr(owning, "by_claim", by_claim)
 
@@ -229,9 +230,7 @@ def a_cancel_that_tries_again(patch: pytest.MonkeyPatch) -> None:
 
 def a_cancel_that_nothing_ends(patch: pytest.MonkeyPatch) -> None:
     plain = Timer.objects.create
-    patch.setattr(
-        stopping.Timer.objects, "create", lambda **how: None if how["kind"] == Timer.Kind.STOP else plain(**how)
-    )
+    patch.setattr(Timer.objects, "create", lambda **how: None if how["kind"] == Timer.Kind.STOP else plain(**how))
 
 
 def a_question_left_open(patch: pytest.MonkeyPatch) -> None:
@@ -243,7 +242,7 @@ def an_attempt_left_open(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_signal_that_comes_early_is_lost(patch: pytest.MonkeyPatch) -> None:
-    plain = answering.Signal.objects.create
+    plain = Signal.objects.create
 
     def create(**how: Any) -> Signal:
         sent = plain(**how)
@@ -251,16 +250,16 @@ def a_signal_that_comes_early_is_lost(patch: pytest.MonkeyPatch) -> None:
             Signal.objects.filter(pk=sent.pk).delete()
         return sent
 
-    patch.setattr(answering.Signal.objects, "create", create)
+    patch.setattr(Signal.objects, "create", create)
 
 
 def a_run_number_used_again(patch: pytest.MonkeyPatch) -> None:
-    plain = again.newborn
+    plain = submitting.newborn
     patch.setattr(again, "newborn", lambda task, **how: plain(task, **{**how, "run": max(1, how["run"] - 1)}))
 
 
 def a_run_number_left_out(patch: pytest.MonkeyPatch) -> None:
-    plain = again.newborn
+    plain = submitting.newborn
     patch.setattr(again, "newborn", lambda task, **how: plain(task, **{**how, "run": how["run"] + 1}))
 
 
@@ -290,9 +289,9 @@ def an_event_without_its_row(patch: pytest.MonkeyPatch) -> None:
 
 def a_history_that_tells_another_story(patch: pytest.MonkeyPatch) -> None:
     plain = events.record
-    told = {"answered": "woken"}
-    patch.setattr(moving.events, "record",
-                  lambda moved, kind, **how: plain(moved, told.get(kind, kind), **how))  # fmt: skip
+    told: dict[str, str] = {"answered": "woken"}
+    patch.setattr(events, "record",
+                  lambda moved, kind, **how: plain(moved, str(told.get(kind, kind)), **how))  # fmt: skip
 
 
 MUTANTS: tuple[Break, ...] = (

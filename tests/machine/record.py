@@ -9,6 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Model
+
 from executions import seals
 from executions.history.fold import LEAVES_BEHIND, Facts, fold
 from executions.models import (
@@ -32,6 +34,15 @@ COUNTERS = {"last_seq", "revision", "changed_at"}  # what a refusal that is reco
 TOLD_BY_ROW = (
     "attempt", "retries", "losses", "environment_failures", "created_at", "started_at", "finished_at", "number", "run",
 )  # fmt: skip
+COLUMNS = tuple(
+    field.attname
+    for field in Execution._meta.concrete_fields
+    if field.attname not in {"title", "labels", "agent", "team", "environment", "requires", "request_digest", "message",
+                             "progress", "depth", "rank", "owner_id", "plan_id", "idempotency_by"}
+)  # fmt: skip
+AROUND: dict[str, type[Model]] = {
+    "attempts": Attempt, "steps": Step, "questions": Question, "waits": Wait, "timers": Timer
+}  # fmt: skip
 
 
 class Broken(AssertionError):
@@ -59,28 +70,33 @@ class Record:
         for pk, row in self.rows.items():
             told = self.events[pk][before.rows[pk]["last_seq"] if pk in before.rows else 0 :]
             old = before.rows.get(pk)
-            if old is not None:
+            if old is not None and (old != row or pk in still):
                 wrong += [
                     f"{_name(row)}: {text}" for text in _changed(old, row, told, still=pk in still, thawed=pk in thawed)
                 ]
                 wrong += [f"{_name(row)}: {text}" for text in self._rewritten(before, pk)]
             if old != row:
                 wrong += [f"{_name(row)}: {text}" for text in self._history(pk, row)]
-            wrong += [f"{_name(row)}: {text}" for text in self._standing(pk, row)]
+            if old != row or row["waiting_for"]:
+                wrong += [f"{_name(row)}: {text}" for text in self._standing(pk, row)]
         return wrong + list(self._lineages())
 
     def _read(self) -> None:
-        self.rows = {row["id"]: row for row in Execution.objects.order_by("number").values()}
+        """All rows; of those that changed, everything that stands around them too."""
+        before, self.rows = self.rows, {row["id"]: row for row in Execution.objects.order_by("number").values(*COLUMNS)}
+        changed = [pk for pk, row in self.rows.items() if row != before.get(pk)]
+        if not changed:
+            return
         fresh = Event.objects.filter(pk__gt=self.newest).order_by("pk").values_list("pk", *EVENT_COLUMNS)
         self.events = defaultdict(list, {pk: list(events) for pk, events in self.events.items()})
         for pk, *columns in fresh:
             self.newest = max(self.newest, pk)
             self.events[columns[0]].append(EventRow(*columns))
-        self.attempts = _grouped(Attempt.objects.order_by("number").values())
-        self.steps = _grouped(Step.objects.order_by("pk").values())
-        self.questions = _grouped(Question.objects.order_by("asked_at", "pk").values())
-        self.waits = _grouped(Wait.objects.order_by("pk").values())
-        self.timers = _grouped(Timer.objects.order_by("pk").values())
+        for name, model in AROUND.items():
+            rows: dict[UUID, list[Row]] = {pk: [] for pk in changed}
+            for row in model._default_manager.filter(execution__in=changed).order_by("pk").values():
+                rows[row["execution_id"]].append(row)
+            setattr(self, name, {**getattr(self, name), **rows})
 
     # What may never change
 
@@ -215,13 +231,6 @@ def _unlike(facts: Facts, row: Row) -> Iterator[str]:
     for name in LEAVES_BEHIND:
         if getattr(facts, name) != (None if row[name] is None else seals.digest(row[name])):
             yield f"history tells of another {name} than the row's {row[name]}"
-
-
-def _grouped(rows: Any) -> dict[UUID, list[Row]]:
-    found: dict[UUID, list[Row]] = defaultdict(list)
-    for row in rows:
-        found[row["execution_id"]].append(row)
-    return found
 
 
 def _name(row: Row) -> str:
