@@ -159,8 +159,8 @@ def _step(facts: Facts, event: EventRow) -> None:
     if event.kind in FINAL:
         facts.finished_at = event.at
     if (budget := data.get("budget")) in ("losses", "environment_failures"):
-        # A loss counts only once the sandbox had said hello.
-        counts = event.kind != "lost" or _state(before) == S.RUNNING
+        # Not every loss counts; where an older event does not say so, one counts once the sandbox had said hello.
+        counts = bool(data.get("counts", event.kind != "lost" or _state(before) == S.RUNNING))
         setattr(facts, budget, getattr(facts, budget) + counts)
     for name in LEAVES_BEHIND:
         if f"{name}_digest" in data:

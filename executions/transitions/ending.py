@@ -168,7 +168,7 @@ def _again(
     """Back into the queue, paid for by its budget; a delay is a due time in the database and holds no slot."""
     due = now + decided.delay if decided.delay else None
     counts = decided.budget != "losses" or category_of(error) != Category.LOST or _is_its_own(found)
-    told = {**data, **_brief(error), "budget": decided.budget, "delay": decided.delay.total_seconds()}
+    told = {**data, **_brief(error), "budget": decided.budget, "delay": decided.delay.total_seconds(), "counts": counts}
     if due is not None:
         told["available_at"] = due.isoformat()
     move(

@@ -9,10 +9,12 @@ import pytest
 from django.utils import timezone
 
 from executions import queries, transitions
+from executions.history.verifying import Verification
 from executions.models import Event, Execution, Question, Signal, Step, Timer, Wait
 from executions.retry import Category
 from executions.states import LIVE, State
 from executions.transitions import Again, Child, Claim, Refused, Stale
+from executions.transitions.ending import FREE_LOSSES
 from tasks.schema import Invalid
 from tests.make import a_question, an_error, begin, bring, claim_for, make_execution, make_task
 
@@ -337,6 +339,20 @@ class TestClocks:
         fire(execution, Timer.Kind.QUEUE)
         assert fresh(execution).state == "running"
 
+    @pytest.mark.parametrize("state", sorted(LIVE - {State.PAUSED}))
+    def test_what_takes_too_long_altogether_is_timed_out_wherever_it_stands(self, state: State) -> None:
+        execution = make_execution(make_task("slow", timeouts={"execution": 60}), state=state)
+        fire(execution, Timer.Kind.EXECUTION)
+        assert (fresh(execution).state, fresh(execution).reason_code) == ("timed_out", "deadline")
+        assert not execution.attempts.filter(outcome="").exists()
+        assert not Question.objects.filter(state="open").exists()
+
+    def test_its_worker_can_say_nothing_more(self) -> None:
+        execution, claim = running(make_execution(make_task("slow", timeouts={"execution": 60})))
+        fire(execution, Timer.Kind.EXECUTION)
+        with pytest.raises(Stale):
+            complete(claim)
+
     def test_a_cancel_that_nobody_confirms_ends_as_terminated(self) -> None:
         execution, claim = running()
         transitions.cancel(execution.pk, now=timezone.now(), actor="user:mira")
@@ -473,3 +489,13 @@ def test_a_code_that_changes_its_mind_is_in_the_history() -> None:
     )
     assert kinds(execution)[-1] == "step_diverged"
     assert fresh(execution).state == "running"
+
+
+def test_history_tells_of_losses_that_count_though_the_code_never_began() -> None:
+    execution = make_execution()
+    for _ in range(FREE_LOSSES + 1):
+        Execution.objects.update(available_at=None)
+        claim = claim_for(fresh(execution))
+        transitions.reclaim(execution.pk, token=claim.token, now=timezone.now(), actor="scheduler")
+    assert fresh(execution).losses == 1
+    assert list(Verification().findings()) == []

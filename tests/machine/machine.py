@@ -24,6 +24,7 @@ from executions.models import Execution, Question, Signal, Timer
 from executions.retry import CRASH_BUDGET, ENVIRONMENT_BUDGET, Category
 from executions.states import CLAIMABLE, FINAL, HELD, LIVE, Reason, State, WaitingFor
 from executions.transitions import Again, Child, Claim, Refused
+from executions.transitions.ending import FREE_LOSSES
 from tasks.models import Task
 from tasks.schema import Invalid
 from tests.machine.record import Broken, Record, Row
@@ -507,7 +508,8 @@ class Door(RuleBasedStateMachine):
         if row["state"] == State.CANCELLING or row[budget] >= most:
             self.expect(row, state=State.TIMED_OUT if category == Category.TIMEOUT else State.FAILED)
             return
-        costs = category != Category.LOST or row["state"] == State.RUNNING
+        lost = sum(attempt["outcome"] == "lost" for attempt in self.record.attempts[row["id"]]) + 1
+        costs = category != Category.LOST or row["state"] == State.RUNNING or lost > FREE_LOSSES
         self.wants(row, State.RESUMING, **{budget: row[budget] + costs})
 
     @precondition(lambda self: self.anybody_works())
