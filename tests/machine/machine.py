@@ -183,9 +183,9 @@ class Door(RuleBasedStateMachine):
         if live:
             self.expect(row, state=State.TERMINATED)
 
-    @rule(place=one_of_many)
-    def pause(self, place: int) -> None:
-        row = self.some(place)
+    @rule(place=one_of_many, waiting=st.booleans())
+    def pause(self, place: int, waiting: bool) -> None:
+        row = (self.some(place, State.WAITING) if waiting else None) or self.some(place)
         if row is None:
             return
         frozen = row["pausing"] or row["state"] == State.PAUSED
