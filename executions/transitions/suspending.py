@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
+
+from django.db import IntegrityError
 
 from executions.models import Claim, Execution, Question, Signal, Timer, Wait, next_numbers, read_clock
 from executions.states import Reason, State, WaitingFor
@@ -66,20 +68,23 @@ def ask(claim: Claim, *, asked: Asked, now: datetime) -> None:
     waiting = _wait(claim, WaitingFor.ANSWER, kind="asked", now=now, reason=asked.prompt[:500], data=told)
     if waiting is None:
         return
-    question = Question.objects.create(
-        execution=waiting,
-        key=asked.key,
-        occurrence=asked.occurrence,
-        attempt=claim.attempt,
-        prompt=asked.prompt,
-        kind=asked.kind,
-        options=[dict(option) for option in asked.options],
-        schema=dict(asked.schema) if asked.schema is not None else None,
-        recommended=asked.recommended,
-        deadline=asked.deadline,
-        default=encode(asked.default).decode() if asked.has_default else None,
-        asked_at=now,
-    )
+    try:
+        question = Question.objects.create(
+            execution=waiting,
+            key=asked.key,
+            occurrence=asked.occurrence,
+            attempt=claim.attempt,
+            prompt=asked.prompt,
+            kind=asked.kind,
+            options=[dict(option) for option in asked.options],
+            schema=dict(asked.schema) if asked.schema is not None else None,
+            recommended=asked.recommended,
+            deadline=asked.deadline,
+            default=encode(asked.default).decode() if asked.has_default else None,
+            asked_at=now,
+        )
+    except IntegrityError as known:
+        _recorded_before(waiting, asked.key, known)
     if question.deadline is not None:
         Timer.objects.create(
             execution=waiting,
@@ -143,6 +148,11 @@ def await_signal(
         stale(claim)
     due = None if timeout is None else read_clock() + timedelta(seconds=timeout)
     how = {"input_hash": input_hash, "name": name, "due_at": due}
+    call = {"execution": claim.execution_id, "key": key, "occurrence": occurrence, "attempt": claim.attempt}
+    if taken := Signal.objects.filter(
+        taken_by__in=Wait.objects.filter(**call)
+    ).first():  # a commit that nobody heard of
+        return taken
     kept = Signal.objects.filter(execution=claim.execution_id, name=name, taken_by=None).order_by("pk").first()
     told = {"key": key, "name": name, "attempt": claim.attempt}
     if kept is None:
@@ -178,9 +188,17 @@ def _is_suspended(claim: Claim) -> bool:
 def _new_wait(
     execution: Execution, claim: Claim, key: str, occurrence: int, kind: WaitingFor, *, now: datetime, **how: Any
 ) -> Wait:
-    return Wait.objects.create(
-        execution=execution, key=key, occurrence=occurrence, attempt=claim.attempt, kind=kind, started_at=now, **how
-    )
+    try:
+        return Wait.objects.create(
+            execution=execution, key=key, occurrence=occurrence, attempt=claim.attempt, kind=kind, started_at=now, **how
+        )
+    except IntegrityError as known:
+        _recorded_before(execution, key, known)
+
+
+def _recorded_before(execution: Execution, key: str, known: IntegrityError) -> NoReturn:
+    """Code that waits again for what it has waited for cannot be helped: saying it once more would change nothing."""
+    raise Refused(f"“{key}” is recorded already", code="wait_recorded", about=execution.pk) from known
 
 
 def _due(wait: Wait) -> None:
