@@ -63,6 +63,7 @@ class Work:
     input: Any
     recorded: tuple[Recorded, ...]
     limits: dict[str, Any]
+    timeouts: dict[str, Any]
     security: dict[str, Any]
     environment_variables: dict[str, str]
     input_schema: dict[str, Any]
@@ -91,6 +92,7 @@ def work(claim: Claim, *, of_version: Callable[[int], TaskVersion] = version) ->
         input=json.loads(input),
         recorded=_recorded(claim.execution_id) if claim.attempt > 1 or run > 1 else (),
         limits=version.limits,
+        timeouts=version.timeouts,
         security=version.security,
         environment_variables=version.environment_variables,
         input_schema=version.input_schema,
@@ -174,15 +176,16 @@ def due_timers(*, limit: int = 100) -> list[int]:
 
 
 def next_moment() -> float | None:
-    """In how many seconds, by the database's clock, something is due that is not due yet: a timer, or an execution that starts
-    later. None where nothing is."""
+    """In how many seconds, by the database's clock, something is due that is not due yet: a timer, a schedule's
+    tick, or an execution that starts later. None where nothing is."""
     moment, present = clock_sql()
     later = f"SELECT min(available_at) FROM executions_execution WHERE queue = name AND {in_states(CLAIMABLE)}"
     sql = f"""
         SELECT min(due_at) FROM executions_timer WHERE due_at > {moment}
+        UNION ALL SELECT min(next_at) FROM tasks_schedule WHERE next_at > {moment}
         UNION ALL SELECT ({later} AND available_at > {moment}) FROM tasks_queue WHERE paused_at IS NULL"""
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*present, *present])
+        cursor.execute(sql, [*present, *present, *present])
         known = [_moment_of(value) for (value,) in cursor.fetchall() if value is not None]
     return (min(known) - read_clock()).total_seconds() if known else None
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from executions import failpoints, queries, transitions
 from executions.states import Reason
 from executions.transitions import Category, Claim, Refused, Stale
-from tasks.policy import Limits, Security
+from tasks.policy import Limits, Security, Timeouts
 from tasks.schema import problems
 from tasks.sdk.canonical import encode
 from workers.desk import Desk
@@ -190,6 +190,7 @@ def order_of(work: queries.Work) -> Order:
         input=work.input,
         memo=tuple(Memo(r.key, r.occurrence, r.kind, r.input_hash, r.value) for r in work.recorded),
         limits=Limits.read(work.limits),
+        prepare_within=Timeouts.read(work.timeouts).prepare,
         security=Security.read(work.security),
         environment_variables=work.environment_variables,
     )

@@ -482,6 +482,18 @@ def test_a_checkpoint_keeps_the_newest_state_by_name() -> None:
     assert Step.objects.filter(kind="checkpoint").count() == 2
 
 
+def test_a_history_has_a_bound_past_which_code_records_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("executions.transitions.telling.MOST_EVENTS", 10)
+    execution, claim = running()
+    for number in range(7):
+        step(claim, f"step-{number}")
+    with pytest.raises(Refused, match="at most 10 events"):
+        step(claim, "one-too-many")
+    assert execution.steps.count() == 7
+    fail(claim)
+    assert fresh(execution).state == "failed"
+
+
 def test_a_code_that_changes_its_mind_is_in_the_history() -> None:
     execution, claim = running()
     transitions.diverged(

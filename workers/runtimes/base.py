@@ -53,6 +53,7 @@ class Order:
     input: Any = None
     memo: tuple[Memo, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    prepare_within: float | None = None  # seconds; None leaves it to the driver
     security: Security = field(default_factory=Security)
     environment_variables: Mapping[str, str] = field(default_factory=dict)
 

@@ -86,16 +86,14 @@ class BwrapSandbox(Conversation):
 
     method, driver = "container", "bwrap"
 
-    def __init__(
-        self, ends: Ends, *, id: str, start: Start, limits: Limits, status: int, freed: Callable[[], None]
-    ) -> None:
+    def __init__(self, ends: Ends, order: Order, *, id: str, status: int, freed: Callable[[], None]) -> None:
         self._status, self._freed = status, freed
         self._status_text = b""
         self._init: int | None = None
         self._init_fd: int | None = None
         self._places: list[int] = []
         os.set_blocking(status, False)
-        super().__init__(ends, id=id, start=start, limits=limits)
+        super().__init__(ends, id=id, start=_start(order), limits=order.limits, prepare_within=order.prepare_within)
 
     def _root(self) -> int | None:
         """The first process inside, told by bwrap on its status pipe, which is kept open to the end (or it dies of it)."""
@@ -229,7 +227,7 @@ def _launch(bwrap: str, order: Order, *, id: str, uid: int | None, freed: Callab
             environment={},
         )
     ends = Ends(process, socket.socket(fileno=channel), stdout, stderr)
-    return BwrapSandbox(ends, id=id, start=_start(order), limits=order.limits, status=status, freed=freed)
+    return BwrapSandbox(ends, order, id=id, status=status, freed=freed)
 
 
 def _start(order: Order) -> Start:

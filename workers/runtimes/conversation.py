@@ -45,7 +45,7 @@ from workers.runtimes.watch import watch
 PIECE = 256 * 1024
 MOST_FRAMES = 100_000
 PROGRESS_PERIOD = 0.25
-HELLO_WITHIN = 30.0  # seconds for the environment to stand
+HELLO_WITHIN = 30.0  # seconds for the environment to stand, where its task does not say (timeouts.prepare)
 LAST_GRACE = 2.0  # seconds between SIGTERM and SIGKILL when the clock or a limit ends a sandbox
 LEVELS = {"stdout": "info", "stderr": "warning"}
 SIGNALLED = range(129, 193)  # how bwrap and shells tell a signal by an exit code
@@ -65,7 +65,9 @@ class Ends:
 class Conversation(Sandbox):
     """One attempt's line, whatever is at the other end of it. Drivers say how its tree is found and what it may use."""
 
-    def __init__(self, ends: Ends, *, id: str, start: Start, limits: Limits) -> None:
+    def __init__(
+        self, ends: Ends, *, id: str, start: Start, limits: Limits, prepare_within: float | None = None
+    ) -> None:
         self.id, self.limits = id, limits
         self._ends, self._start = ends, start
         self._lock = threading.RLock()
@@ -83,7 +85,8 @@ class Conversation(Sandbox):
         self._words: list[str] = []
         self._cause = self._violation = ""
         self._begun_at = time.monotonic()
-        self._deadline = self._begun_at + HELLO_WITHIN
+        self._stands_within = prepare_within or HELLO_WITHIN
+        self._deadline = self._begun_at + self._stands_within
         self._kill_at = self._frozen_at = float("inf")
         self._is_over = self._is_killed = False
         self._open: set[object] = set()
@@ -391,7 +394,7 @@ class Conversation(Sandbox):
 
     def _fail_to_stand(self) -> None:
         with self._lock:
-            self._words.append(f"no hello within {HELLO_WITHIN:.0f} seconds")
+            self._words.append(f"no hello within {self._stands_within:g} seconds")
             self._kill_now()
 
     def _kill_now(self) -> None:

@@ -149,7 +149,8 @@ class HelperSandbox(Conversation):
             memo=self._file(memo_body(order)) if order.memo else "",
             variables=_variables(order),
         )
-        super().__init__(helper.ends, id=f"helper-{uuid.uuid4().hex[:12]}", start=start, limits=order.limits)
+        name, within = f"helper-{uuid.uuid4().hex[:12]}", order.prepare_within
+        super().__init__(helper.ends, id=name, start=start, limits=order.limits, prepare_within=within)
 
     def _file(self, body: bytes) -> str:
         fd = os.memfd_create("runboard")

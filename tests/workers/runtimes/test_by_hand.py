@@ -287,7 +287,7 @@ class Plain(Conversation):
         self._ends.process.kill()
 
 
-def speak(program: str, *, on: Any = None) -> Played:
+def speak(program: str, *, on: Any = None, prepare_within: float | None = None) -> Played:
     """Attends to a Python program that writes its frames by hand on fd 0."""
     ours, theirs = socket.socketpair()
     (stdout, its_stdout), (stderr, its_stderr) = os.pipe(), os.pipe()
@@ -298,7 +298,14 @@ def speak(program: str, *, on: Any = None) -> Played:
     os.close(its_stdout)
     os.close(its_stderr)
     ends = Ends(process, ours, stdout, stderr)
-    return attend(Plain(ends, id="x", start=Start(run="x", attempt=3), limits=Limits()), on=on)
+    start = Start(run="x", attempt=3)
+    return attend(Plain(ends, id="x", start=start, limits=Limits(), prepare_within=prepare_within), on=on)
+
+
+def test_a_sandbox_that_does_not_stand_in_time_has_failed_to_stand() -> None:
+    played = speak("import time; time.sleep(60)", prepare_within=0.3)
+    assert not played.exit.said_hello
+    assert "no hello within 0.3 seconds" in played.exit.words
 
 
 def test_a_sandbox_of_five_lines() -> None:
