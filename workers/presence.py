@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -141,7 +142,8 @@ class Living:
             for hold in self._keeper.holds():
                 hold.release()
             self._slots.wait_idle(5.0)
-        transitions.retire(self.name, incarnation=self.incarnation, now=timezone.now())
+        with suppress(DatabaseError, InterfaceError):  # while it is away, the lease says the same a little later
+            transitions.retire(self.name, incarnation=self.incarnation, now=timezone.now())
 
     def _enlist(self) -> None:
         self._served = self.queues or tuple(queries.queue_names())
@@ -238,5 +240,7 @@ class Living:
             insist(partial(transitions.release, claim, reason=reason, now=timezone.now()))
 
     def _drain(self, **_: Any) -> None:
-        self._release(self._slots.drain(), reason=f"{self.name} is draining")
-        transitions.drain(self.name, incarnation=self.incarnation, now=timezone.now())
+        unbegun = self._slots.drain()
+        with suppress(DatabaseError, InterfaceError):
+            transitions.drain(self.name, incarnation=self.incarnation, now=timezone.now())
+            self._release(unbegun, reason=f"{self.name} is draining")
