@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from executions.models import Attempt, Claim, Execution, Question, Wait
 from executions.retry import Again, Category, GiveUp, Spent, decide
@@ -54,8 +54,8 @@ def reject(claim: Claim, *, reason_code: Reason, error: Mapping[str, Any], now: 
 
 @verb
 def stopped(claim: Claim, *, now: datetime) -> None:
-    """A cancel was carried out: the sandbox has ended, and that was seen."""
-    _end_by_claim(claim, State.CANCELLED, now=now, reason_code=Reason.BY_PERSON)
+    """A cancel was carried out, for the reason that it was asked for: the sandbox has ended, and that was seen."""
+    _end_by_claim(claim, State.CANCELLED, now=now, reason_code=F("reason_code"))
 
 
 def end(

@@ -79,7 +79,7 @@ def move(
     now: datetime,
     actor: str,
     reason: str = "",
-    reason_code: Reason = Reason.NONE,
+    reason_code: Reason | F = Reason.NONE,
     sources: Collection[State] | None = None,
     data: Mapping[str, Any] | None = None,
     **changes: Any,

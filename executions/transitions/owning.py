@@ -15,13 +15,13 @@ from operator import or_
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import F, Q
 
 from executions.models import Attempt, Claim, Execution, clock
 from executions.retry import Category
 from executions.states import HELD, Reason, State
 from executions.transitions.ending import close_attempt, end, follow
-from executions.transitions.moving import by_claim, held, lock, move, resumed, stale, verb
+from executions.transitions.moving import by_claim, ended_as, held, lock, move, resumed, stale, verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,9 @@ def release(claim: Claim, *, now: datetime, reason: str = "") -> None:
     cancelled has ended with its sandbox."""
     found = lock(claim.execution_id)
     if found.state == State.CANCELLING and found.token == claim.token:
-        end(held(claim), found.pk, State.CANCELLED, now=now, actor=claim.actor, reason_code=Reason.BY_PERSON)
+        end(held(claim), found.pk, State.CANCELLED, now=now, actor=claim.actor, reason_code=F("reason_code"))
+        return
+    if found.state == State.CANCELLED and ended_as(claim, "cancelled"):
         return
     if by_claim(claim, State.RESUMING, outcome="released", kind="released", now=now, reason_code=Reason.DRAINED,
                 reason=reason or f"{claim.worker} is draining", sources=HELD - {State.CANCELLING},

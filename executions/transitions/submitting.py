@@ -60,9 +60,10 @@ def submit(
     owner: User | None = None,
     plan: Plan | None = None,
     idempotency_key: str | None = None,
+    told: Mapping[str, Any] | None = None,
     **wish: Any,
 ) -> Submission:
-    """Make an execution of the task's newest version.
+    """Make an execution of the task's newest version; `told` is what its first event says besides.
 
     Raises Invalid (nothing was created) where the input does not fit or a wish cannot be, Refused where the task can no
     longer run or the idempotency key stands for a different request. A plan launched before, or a key used before for the
@@ -79,7 +80,7 @@ def submit(
             if plan is not None:
                 planning.launch(plan.pk, now=now)
             [execution.number] = next_numbers()
-            bear([execution], now=now, actor=actor)
+            bear([execution], now=now, actor=actor, **(told or {}))
             failpoints.before_commit("submit", execution)
         failpoints.after_commit("submit", execution)
         return Submission(execution, created=True)

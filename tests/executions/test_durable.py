@@ -186,6 +186,20 @@ class TestChildren:
         [results] = memo(claim_for(fresh(parent))).values()
         assert results[0]["error"]["type"] == "ValueError"
 
+    def test_a_running_child_that_is_stopped_says_why(self) -> None:
+        make_task("greet")
+        parent, claim = running()
+        [child] = start_children(claim, Child("greet"))
+        [its] = transitions.claim("w1", incarnation=1, queues=["default"], offers=["python"], now=timezone.now())
+        begin(its)
+        transitions.terminate(parent.pk, now=timezone.now(), actor="user:mira", reason="enough")
+        for pk in queries.to_cancel():
+            transitions.cancel_child(pk, now=timezone.now())
+        assert fresh(child).state == "cancelling"
+        for _ in range(2):
+            transitions.release(its, now=timezone.now())
+        assert (fresh(child).state, fresh(child).reason_code) == ("cancelled", "parent_ended")
+
     def test_without_fail_fast_the_others_go_on(self) -> None:
         make_task("greet")
         _, claim = running()
