@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -16,8 +17,8 @@ from rest_framework.request import Request
 
 from executions import queries
 from executions.api.executions import whole
-from executions.api.serializers import AttemptRow, LineRow, QuestionRow, StepRow
-from executions.models import Attempt, Event, Execution, Question, Step
+from executions.api.serializers import AttemptRow, LineRow, QuestionRow, SignalRow, StepRow, WaitRow
+from executions.models import Attempt, Event, Execution, Question, Signal, Step, Wait
 from tasks.api.fields import Moment
 from tasks.api.resource import Resource, found
 
@@ -54,7 +55,7 @@ class ExportExecution(Resource):
     @extend_schema(responses={(200, MEDIA_TYPE): OpenApiTypes.STR})
     def get(self, request: Request, pk: UUID) -> StreamingHttpResponse:
         """Everything of an execution as JSON lines: `{"execution": …}`, then one object for each `event`, `attempt`, `step`,
-        `question` and log `line`, and `{"end": …}` with their numbers: a file without it was cut off."""
+        `question`, `wait`, `signal` and log `line`, and `{"end": …}` with their numbers: a file without it was cut off."""
         execution = found(Execution.objects.only("pk", "number"), "execution", pk=pk)
         response = StreamingHttpResponse(_pieces(pk), content_type=f"{MEDIA_TYPE}; charset=utf-8")
         response["Content-Disposition"] = f'attachment; filename="{execution}.jsonl"'
@@ -83,11 +84,11 @@ def _line(name: str, told: Any) -> bytes:
     return bytes(JSONRenderer().render({name: told})) + b"\n"
 
 
-def _of(model: Any, place: str) -> Callable[[UUID, Any], list[Any]]:
+def _of(everything: QuerySet[Any], place: str) -> Callable[[UUID, Any], list[Any]]:
     """Reads the rows of an execution that come after one, by what orders them."""
 
     def page(pk: UUID, after: Any) -> list[Any]:
-        rows = model.objects.filter(execution=pk).order_by(place)
+        rows = everything.filter(execution=pk).order_by(place)
         return list((rows if after is None else rows.filter(**{f"{place}__gt": after}))[:AT_ONCE])
 
     return page
@@ -98,9 +99,11 @@ def _log(pk: UUID, after: int | None) -> list[Any]:
 
 
 PARTS: dict[str, tuple[type[serializers.Serializer[Any]], Callable[[UUID, Any], list[Any]], str]] = {
-    "event": (SealedRow, _of(Event, "seq"), "seq"),
-    "attempt": (AttemptRow, _of(Attempt, "number"), "number"),
-    "step": (StepRow, _of(Step, "id"), "id"),
-    "question": (QuestionRow, _of(Question, "id"), "id"),
+    "event": (SealedRow, _of(Event.objects.all(), "seq"), "seq"),
+    "attempt": (AttemptRow, _of(Attempt.objects.all(), "number"), "number"),
+    "step": (StepRow, _of(Step.objects.all(), "id"), "id"),
+    "question": (QuestionRow, _of(Question.objects.all(), "id"), "id"),
+    "wait": (WaitRow, _of(Wait.objects.all(), "id"), "id"),
+    "signal": (SignalRow, _of(Signal.objects.select_related("taken_by"), "id"), "id"),
     "line": (LineRow, _log, "n"),
 }

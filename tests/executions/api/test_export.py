@@ -52,7 +52,24 @@ def test_an_export_holds_everything_and_says_where_it_ends(api: Api) -> None:
         "execution", *["event"] * 5, "attempt", "step", "line", "line", "end",
     ]  # fmt: skip
     assert lines[0]["execution"]["output"] == {"n": 1}
-    assert lines[-1]["end"] == {"events": 5, "attempts": 1, "steps": 1, "questions": 0, "lines": 2}
+    assert lines[-1]["end"] == {
+        "events": 5, "attempts": 1, "steps": 1, "questions": 0, "waits": 0, "signals": 0, "lines": 2,
+    }  # fmt: skip
+
+
+def test_an_export_tells_what_was_waited_for_and_sent(api: Api) -> None:
+    execution = make_execution()
+    claim = claim_for(execution)
+    begin(claim)
+    now = timezone.now()
+    how: dict[str, Any] = {"key": "signal-1", "occurrence": 0, "input_hash": "", "name": "paid", "timeout": None}
+    transitions.await_signal(claim, **how, now=now)
+    transitions.signal(execution.pk, name="paid", value={"by": "card"}, key="k", now=now, actor="user:mira")
+    lines = exported(api, execution)
+    [wait] = [line["wait"] for line in lines if "wait" in line]
+    [signal] = [line["signal"] for line in lines if "signal" in line]
+    assert (wait["kind"], wait["name"]) == ("signal", "paid")
+    assert (signal["value"], signal["sent_by"], signal["taken_by"]) == ({"by": "card"}, "user:mira", "signal-1")
 
 
 def test_the_seals_of_an_export_verify_elsewhere(api: Api) -> None:
