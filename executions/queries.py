@@ -175,17 +175,17 @@ def due_timers(*, limit: int = 100) -> list[int]:
     return list(Timer.objects.filter(due_at__lte=clock()).order_by("due_at").values_list("pk", flat=True)[:limit])
 
 
-def next_moment() -> float | None:
-    """In how many seconds, by the database's clock, something is due that is not due yet: a timer, a schedule's
-    tick, or an execution that starts later. None where nothing is."""
-    moment, present = clock_sql()
+def next_moment(*, after: datetime) -> float | None:
+    """In how many seconds, by the database's clock, the first thing after a moment is due: a timer, a schedule's tick, or an
+    execution that starts later. None where nothing is; negative where it has become due since."""
+    moment = connection.ops.adapt_datetimefield_value(after)
     later = f"SELECT min(available_at) FROM executions_execution WHERE queue = name AND {in_states(CLAIMABLE)}"
     sql = f"""
-        SELECT min(due_at) FROM executions_timer WHERE due_at > {moment}
-        UNION ALL SELECT min(next_at) FROM tasks_schedule WHERE next_at > {moment}
-        UNION ALL SELECT ({later} AND available_at > {moment}) FROM tasks_queue WHERE paused_at IS NULL"""
+        SELECT min(due_at) FROM executions_timer WHERE due_at > %s
+        UNION ALL SELECT min(next_at) FROM tasks_schedule WHERE next_at > %s
+        UNION ALL SELECT ({later} AND available_at > %s) FROM tasks_queue WHERE paused_at IS NULL"""
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*present, *present, *present])
+        cursor.execute(sql, [moment, moment, moment])
         known = [_moment_of(value) for (value,) in cursor.fetchall() if value is not None]
     return (min(known) - read_clock()).total_seconds() if known else None
 

@@ -1,8 +1,9 @@
-"""What may run, and by whom: tasks and their versions, plans, queues, tokens. Fields, constraints, questions."""
+"""What may run, and by whom: tasks and their versions, plans, queues, schedules, tokens. Fields, constraints, questions."""
 
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 
 from tasks.sdk.canonical import encode
+from tasks.ticks import Ticks
 
 if TYPE_CHECKING:
     Text = models.Field[Any, Any]
@@ -172,6 +174,70 @@ class Plan(models.Model):
     def name(self) -> str:
         """What the card is called: its own title, else its task's."""
         return self.title or self.task.title
+
+
+class ScheduleQuerySet(models.QuerySet["Schedule"]):
+    def standing(self) -> ScheduleQuerySet:
+        """Those that were not removed, with their task."""
+        return self.filter(removed_at=None).select_related("task", "task__latest")
+
+    def due(self, now: datetime) -> ScheduleQuerySet:
+        """Those whose next tick has come, the longest due first."""
+        return self.filter(next_at__lte=now).order_by("next_at", "id")
+
+
+class Schedule(models.Model):
+    """A rule in time by which a task is run: `cron` in `timezone`, or every so many seconds. `next_at` is the next tick that is
+    not fired yet; a paused or removed schedule has none. Never deleted but removed; then its name is free again."""
+
+    class Missed(models.TextChoices):
+        """What becomes of ticks that nobody was there to fire."""
+
+        SKIP = "skip"
+        ONE = "one"
+        ALL = "all"
+
+    name = models.SlugField(max_length=100)
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="schedules")
+    input = JSONText(default=dict)
+    cron = models.CharField(max_length=200, blank=True)
+    every = models.PositiveIntegerField(null=True, blank=True)
+    timezone = models.CharField(max_length=100, default="UTC")
+    missed = models.CharField(max_length=4, choices=Missed.choices, default=Missed.ONE)
+    since = models.DateTimeField()
+    next_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_by = models.CharField(max_length=200, blank=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=200, blank=True)
+    changed_at = models.DateTimeField()
+    removed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ScheduleQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+        constraints = [
+            models.UniqueConstraint(fields=["name"], condition=Q(removed_at=None), name="one_schedule_a_name"),
+            models.CheckConstraint(
+                condition=Q(cron="", every__isnull=False, every__gte=1) | (~Q(cron="") & Q(every=None)),
+                name="schedule_has_one_rule",
+            ),
+            models.CheckConstraint(
+                condition=Q(next_at=None) | Q(paused_at=None, removed_at=None),
+                name="schedule_stands_still_or_has_a_next",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def ticks(self) -> Ticks:
+        return Ticks(self.cron, self.timezone, self.every, self.since)
 
 
 class Token(models.Model):

@@ -12,8 +12,8 @@ from executions.models import Execution
 from executions.retry import Category
 from executions.states import Reason, State
 from executions.transitions import Asked, Began, Claim
-from tasks import manifest, planning
-from tasks.models import Plan, Task
+from tasks import manifest, planning, schedules
+from tasks.models import Plan, Schedule, Task
 
 WORKER = "w1"
 SOURCE = "import runboard\n\n\n@runboard.task\ndef main(**given):\n    return given\n"
@@ -29,6 +29,13 @@ def make_task(slug: str = "greet", **document: Any) -> Task:
 
 def make_plan(task: Task | None = None, **changes: Any) -> Plan:
     return planning.plan(task or make_task(), now=timezone.now(), **changes)
+
+
+def make_schedule(name: str = "nightly", *, task: Task | None = None, **members: Any) -> Schedule:
+    """A schedule of each minute, unless told otherwise."""
+    found = task or Task.objects.filter(slug="greet").first() or make_task()
+    rule = {} if {"cron", "every"} & members.keys() else {"cron": "* * * * *"}
+    return schedules.make(name, task=found, **{"now": timezone.now(), "actor": "user:mira", **rule, **members})
 
 
 def make_execution(task: Task | None = None, *, state: State = State.PENDING, **wish: Any) -> Execution:

@@ -1,5 +1,5 @@
-"""Heals what a lost message or a lost worker left: sweep, reap, timers. It also anchors and prunes histories. Its own process,
-any number of copies.
+"""Heals what a lost message or a lost worker left: sweep, reap, timers. It fires schedules, and anchors and prunes histories.
+Its own process, any number of copies.
 
 It does not reap until it has had one lease of healthy contact with the database, and starts that wait again when a tick comes
 later than one lease after the last (a laptop that slept): owners must have had the chance to renew first.
@@ -13,12 +13,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
-from executions import queries, transitions
+from executions import queries, schedules, transitions
 from executions.history import Upkeep
 from workers.dispatch import Bell
 
@@ -55,21 +56,23 @@ class Scheduler:
         self._notice_gap()
         self.pause = settings.SWEEP.total_seconds()
         try:
+            now = queries.present()
             sweep(self.bell)
             fire_timers()
+            hurry = schedules.fire_due(now)
             cancel_children()
             if self._may_reap():
                 reap()
             self.upkeep.tick(timezone.now())
-            self._look_ahead()
+            self._look_ahead(after=now, hurry=hurry)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("the database did not answer: %s", error)
             self.healthy_since = None
             connection.close()
 
-    def _look_ahead(self) -> None:
-        """Be there when the next thing is due."""
-        due_in = queries.next_moment()
+    def _look_ahead(self, *, after: datetime, hurry: bool) -> None:
+        """Be there when the next thing after this look is due; at once where something was left."""
+        due_in = 0.0 if hurry else queries.next_moment(after=after)
         if due_in is not None:
             self.pause = min(self.pause, max(due_in, SHORTEST_PAUSE))
 

@@ -20,6 +20,7 @@ from executions.models import (
     Attempt,
     Event,
     Execution,
+    Firing,
     LogChunk,
     Question,
     Signal,
@@ -31,7 +32,17 @@ from executions.models import (
 from executions.states import FINAL
 from tasks import append_only
 
-PARTS = (Timer, Signal, Wait, Question, Step, LogChunk, Attempt, Event)  # what points at others goes before them
+PARTS = (
+    Firing,
+    Timer,
+    Signal,
+    Wait,
+    Question,
+    Step,
+    LogChunk,
+    Attempt,
+    Event,
+)  # what points at others goes before them
 LARGEST_FAMILY = 10_000
 BATCH = 100
 

@@ -5,6 +5,7 @@ from executions.models.attempt import Attempt, Claim
 from executions.models.clock import clock, clock_sql, read_clock
 from executions.models.event import EVENT_COLUMNS, Event, EventRow, standing_of
 from executions.models.execution import Execution, ExecutionQuerySet, in_states, new_id, next_numbers, rank_of, touched
+from executions.models.firing import Firing
 from executions.models.log import LogChunk, LogLine, pack
 from executions.models.question import QUESTION_KINDS, Question
 from executions.models.returning import insert, update_returning
@@ -25,6 +26,7 @@ __all__ = [
     "EventRow",
     "Execution",
     "ExecutionQuerySet",
+    "Firing",
     "LogChunk",
     "LogLine",
     "Question",
