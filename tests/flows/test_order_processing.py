@@ -3,6 +3,7 @@
 import mailbox
 import sqlite3
 from contextlib import closing
+from http import HTTPStatus
 from typing import Any
 
 from tests.services import House, until
@@ -53,6 +54,18 @@ def test_a_refused_card_takes_nothing_tells_the_customer_once_and_stops_the_rest
     ended = ends(house, pk)
     assert ended["order-payment"] == "failed"
     assert {"order-warehouse", "order-label"} & ended.keys() == set()
+
+
+def test_a_refused_order_that_is_resumed_ends_as_it_did_and_asks_no_card_again(house: House) -> None:
+    pk = house.submit("order-processing", {"card": REFUSED, "gateway_seconds": 0.2})
+    first = house.reaches(pk, "completed", "failed", within=BEFORE)
+    number = first["error"]["message"].split()[1]
+    status, again = house.api("POST", f"executions/{pk}/retry/", {"resume": True})
+    assert status == HTTPStatus.CREATED
+    second = house.reaches(again["id"], "completed", "failed", within=BEFORE)
+    assert second["error"]["message"] == first["error"]["message"]
+    assert children(house, again["id"]) == []
+    assert payments(house, number) == [("refused", 2580, 1)]
 
 
 def test_a_payment_whose_worker_was_killed_is_charged_once(house: House) -> None:

@@ -15,7 +15,7 @@ def process(
     card="4242 4242 4242 4242",
     gateway_seconds=0.3,
 ):
-    order = f"RB-{runboard.context.execution[-8:]}"
+    order = runboard.step("number", lambda: f"RB-{runboard.context.execution[-8:]}")
     told = {"order": order, "customer": customer, "email": email, "item": item, "quantity": quantity, "card": card}
     runboard.progress(0.1, "checking the order")
     amount = runboard.run("order-validate", told, key="validate", title=f"Check {order}")["amount"]
