@@ -62,7 +62,7 @@ TOP, ROW, BAR, FOOT = 26, 30, 12, 6
 OUTCOMES = {
     "": ("running", "st-running"),
     "completed": ("completed", "st-completed"),
-    "suspended": ("completed", "st-ask"),
+    "suspended": ("completed", "hourglass"),
     "released": ("planning", "undo-2"),
     "cancelled": ("cancelled", "st-cancelled"),
     "terminated": ("cancelled", "st-cancelled"),
