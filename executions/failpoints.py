@@ -2,7 +2,8 @@
 
 Guarantee: where nothing is set, a place costs one comparison; config/env.py refuses to start any house with it but a scratch
 one. Every verb of the door has two places, `before_<verb>_commit` (all is written, nothing is committed) and
-`after_<verb>_commit` (committed, nobody has been told), and so has `any` verb; the others are PLACES.
+`after_<verb>_commit` (committed, nobody has been told), and so have `any` verb and
+the firing of a `schedule`; the others are PLACES.
 `nth` is a number from 1, or with a point in it a probability at each pass: `after_any_commit:0.05=ambiguous`.
 """
 

@@ -11,12 +11,13 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet, Subquery
 
 from executions import families
 from executions.models import (
     Claim,
     Execution,
+    Firing,
     LogChunk,
     LogLine,
     Question,
@@ -30,7 +31,7 @@ from executions.models import (
     read_clock,
 )
 from executions.states import CLAIMABLE, HELD, LIVE, PHASES, State
-from tasks.models import Plan, Queue, TaskVersion
+from tasks.models import Plan, Queue, Schedule, TaskVersion
 
 MOST_COUNTED = 1000
 ENDED = ("completed", "failed")  # columns
@@ -284,6 +285,16 @@ def waiting_since() -> dict[str, tuple[int, datetime]]:
     """By queue: how many wait for a slot, and since when the first of those that never ran does."""
     rows = Execution.objects.filter(state__in=CLAIMABLE).order_by().values("queue")
     return {row["queue"]: (row["n"], row["since"]) for row in rows.annotate(n=Count("pk"), since=Min("created_at"))}
+
+
+def last_firings(schedules: Iterable[Schedule]) -> dict[int, Firing]:
+    """What came of the last tick of each, by the schedule's key, with the number and state of its execution."""
+    rows = Firing.objects.filter(schedule=OuterRef("pk")).order_by("-fire_at").values("pk")[:1]
+    wanted = Schedule.objects.filter(pk__in=[schedule.pk for schedule in schedules]).order_by()
+    newest = wanted.values_list(Subquery(rows), flat=True)
+    shown = ("schedule", "fire_at", "fired_at", "refused", "execution__number", "execution__state")
+    found = Firing.objects.select_related("execution").filter(pk__in=newest).only(*shown)
+    return {firing.schedule_id: firing for firing in found}
 
 
 def _cards() -> QuerySet[Execution]:

@@ -55,7 +55,9 @@ def fire(pk: int, *, now: datetime) -> Firing | None:
     with transaction.atomic():
         rows = Schedule.objects.select_for_update(of=("self",)).select_related("task", "task__latest", "owner")
         schedule = rows.filter(pk=pk, next_at__lte=now).first()
-        fired = _fired(schedule, now) if schedule else None
+        if schedule is None:
+            return None
+        fired = _fired(schedule, now)
         failpoints.before_commit("schedule", fired)
     failpoints.after_commit("schedule", fired)
     return fired

@@ -239,6 +239,12 @@ class Schedule(models.Model):
     def ticks(self) -> Ticks:
         return Ticks(self.cron, self.timezone, self.every, self.since)
 
+    def following(self, count: int) -> list[datetime]:
+        """Its next ticks, at most so many; none while it is paused."""
+        if self.next_at is None:
+            return []
+        return [self.next_at, *self.ticks.upcoming(self.next_at, count=count - 1)]
+
 
 class Token(models.Model):
     """A key to the API: only the SHA-256 of its secret is kept. Its scopes never exceed what its user may do now."""

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from executions.api import executions, exporting, parts, questions, queues, verbs
+from executions.api import executions, exporting, parts, questions, queues, schedules, verbs
 
 urlpatterns = [
     path("executions/", executions.Executions.as_view()),
@@ -30,4 +30,9 @@ urlpatterns = [
     path("queues/<slug:slug>/", queues.OneQueue.as_view()),
     path("queues/<slug:slug>/pause/", queues.PauseQueue.as_view()),
     path("queues/<slug:slug>/resume/", queues.ResumeQueue.as_view()),
+    path("schedules/", schedules.Schedules.as_view()),
+    path("schedules/<slug:slug>/", schedules.OneSchedule.as_view()),
+    path("schedules/<slug:slug>/pause/", schedules.PauseSchedule.as_view()),
+    path("schedules/<slug:slug>/resume/", schedules.ResumeSchedule.as_view()),
+    path("schedules/<slug:slug>/firings/", schedules.Firings.as_view()),
 ]

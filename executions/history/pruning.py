@@ -32,17 +32,8 @@ from executions.models import (
 from executions.states import FINAL
 from tasks import append_only
 
-PARTS = (
-    Firing,
-    Timer,
-    Signal,
-    Wait,
-    Question,
-    Step,
-    LogChunk,
-    Attempt,
-    Event,
-)  # what points at others goes before them
+# What points at others goes before them.
+PARTS = (Firing, Timer, Signal, Wait, Question, Step, LogChunk, Attempt, Event)
 LARGEST_FAMILY = 10_000
 BATCH = 100
 
