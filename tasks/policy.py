@@ -229,7 +229,7 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int | float) or (whole and value != int(value)):
             raise Unacceptable(f"{self.pointer}/{name}", f"must be a {'whole ' if whole else ''}number")
         if not low <= value <= high:
-            raise Unacceptable(f"{self.pointer}/{name}", f"must be between {low:g} and {high:g}")
+            raise Unacceptable(f"{self.pointer}/{name}", f"must be between {low:g} and {high:.9g}")
         return float(value)
 
     def optional(self, name: str, *, low: float, high: float) -> float | None:

@@ -247,8 +247,10 @@ def _error(frame: Error) -> dict[str, Any]:
 
 
 def _changed_its_mind(frame: Diverged) -> dict[str, Any]:
+    was, now = frame.recorded.partition(":")[0], frame.met.partition(":")[0]
+    how = "with another input" if was == now else f"as {was} and is now {now}"
     message = (
-        f"“{frame.key}” was recorded as {frame.recorded} and is now {frame.met}: "
-        "the code changed its mind between attempts, so what was recorded cannot be used."
+        f"“{frame.key}” was recorded {how}, so its record cannot be used. Code that starts again must ask for the same "
+        "as before; what runs again with another input or other code keeps nothing from there on."
     )
     return {"type": "StepDiverged", "message": message}

@@ -56,7 +56,8 @@ class Strict(serializers.Serializer[Any]):
             return "is not built yet in this version of Runboard"
         if name in self.fields:
             return "cannot be set"
-        known = f"; there are {', '.join(map(str, self.fields))}" if self.fields else ""
+        verb = "is" if len(self.fields) == 1 else "are"
+        known = f"; there {verb} {', '.join(map(str, self.fields))}" if self.fields else ""
         return f"is not a known member{known}"
 
 

@@ -194,11 +194,16 @@ def test_a_sandbox_that_failed_is_made_again() -> None:
     assert (execution.state, execution.environment_failures, execution.retries) == ("resuming", 1, 0)
 
 
-def test_a_diverged_step_fails_with_the_reason() -> None:
-    sandbox = Scripted(Hello("python"), Diverged("a", 0, "h1", "h2"), ended=Exit(1, None, "", True, ""))
+@pytest.mark.parametrize(
+    ("met", "words"),
+    [("step:h2", "“a” was recorded with another input, "), ("run:h1", "“a” was recorded as step and is now run, ")],
+)
+def test_a_diverged_step_fails_with_the_reason(met: str, words: str) -> None:
+    sandbox = Scripted(Hello("python"), Diverged("a", 0, "step:h1", met), ended=Exit(1, None, "", True, ""))
     execution = run(sandbox)
     assert sandbox.acks == [("a", "stop")]
     assert error_of(execution)["type"] == "StepDiverged"
+    assert error_of(execution)["message"].startswith(words)
 
 
 def test_a_cancel_stops_the_sandbox_and_is_confirmed() -> None:
