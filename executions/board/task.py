@@ -26,7 +26,7 @@ from executions.models import Attempt, Execution
 from executions.states import State
 from tasks import forms
 from tasks.models import Task, TaskVersion
-from tasks.policy import Level, Limits, RetryPolicy, Security
+from tasks.policy import Concurrency, Level, Limits, OnConflict, Rate, RetryPolicy, Security
 
 RECENT = 8
 USUAL_OF = 20
@@ -37,6 +37,11 @@ SECURITY = {
     Level.LOW: "inside the house: a registered action, in a process of its own",
     Level.MEDIUM: "in a sandbox: no network, no files but its own, nothing of the host",
     Level.HIGH: "in the strictest sandbox there is",
+}
+CONFLICTS = {
+    OnConflict.QUEUE: "the next waits its turn",
+    OnConflict.SKIP: "one more is cancelled at once",
+    OnConflict.CANCEL_RUNNING: "one more cancels the oldest and starts when that has ended",
 }
 
 
@@ -143,7 +148,16 @@ def _policies(version: TaskVersion) -> list[Policy]:
                f"{memory(limits.disk)} disk, {plural(limits.pids, 'process', 'processes')}."),
         Policy("lock", "Where it runs", f"Security {security.level.lower()}: {SECURITY[security.level]}."),
         Policy("layers", "Where it waits", f"In the queue {version.queue}, with {version.priority} priority."),
+        *_limits(Concurrency.read(version.concurrency), Rate.read(version.rate)),
     ]  # fmt: skip
+
+
+def _limits(concurrency: Concurrency, rate: Rate) -> Iterator[Policy]:
+    if concurrency.limit is not None:
+        of = f" for each {concurrency.key}" if concurrency.key else ""
+        yield Policy("gauge", "How many at once", f"{concurrency.limit:,}{of}; {CONFLICTS[concurrency.on_conflict]}.")
+    if rate.limit is not None:
+        yield Policy("gauge", "How often", f"At most {rate.limit:,} begin in any {round_duration(rate.per_seconds)}.")
 
 
 def _retry(policy: RetryPolicy) -> str:

@@ -55,6 +55,19 @@ def test_policies_are_sentences(mine: Client) -> None:
     assert "Security medium: in a sandbox" in told
 
 
+def test_limits_are_policies_where_there_are_any(mine: Client) -> None:
+    make_task("free")
+    make_task(
+        "limited",
+        concurrency={"limit": 2, "key": "customer.id", "on_conflict": "skip"},
+        rate={"limit": 9, "per_seconds": 60},
+    )
+    assert "How many at once" not in page(mine, "/tasks/free/").text
+    told = page(mine, "/tasks/limited/").text
+    assert "2 for each customer.id; one more is cancelled at once." in told
+    assert "At most 9 begin in any 1 min." in told
+
+
 def test_a_task_that_is_never_tried_again_says_so(mine: Client) -> None:
     make_task(retry={"max_retries": 0})
     assert "It is not tried again." in page(mine).text
