@@ -1,7 +1,5 @@
 """The promise, clause by clause (docs: what Runboard promises). Short demonstrations: where a clause is proved at length, by
 the machine, by the chaos run or by another file, the same thing is seen here once, as small as it can be.
-
-P13 (schedules: one execution per schedule and fire time) is tested where schedules are.
 """
 
 from __future__ import annotations
@@ -13,26 +11,28 @@ import random
 import signal
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.test import Client
 from django.utils import timezone
 
-from executions import queries, transitions
+from executions import failpoints, queries, schedules, transitions
 from executions.history.verifying import Verification
-from executions.models import Event, Execution, Timer, read_clock
+from executions.models import Event, Execution, Firing, Timer, read_clock
 from executions.realtime import frames
 from executions.retry import CRASH_BUDGET
 from executions.states import FINAL, State
 from executions.transitions import Claim, Stale
 from tasks import queues
 from tests.executions import lives
-from tests.make import bring, claim_for, make_execution, make_task
+from tests.executions.test_concurrency import at_once
+from tests.make import bring, claim_for, make_execution, make_schedule, make_task
 from tests.services import House, until
 from workers.runtimes import processes
 
@@ -224,6 +224,39 @@ def test_p12_an_idempotency_key_makes_one_execution(house: House) -> None:
     assert (first[0], first[1]["id"]) == (HTTPStatus.CREATED, again[1]["id"])
     other = house.api("POST", "executions/", {**asked, "input": {"lines": 2}}, **{"Idempotency-Key": key})
     assert other[0] == HTTPStatus.CONFLICT
+
+
+@pytest.mark.django_db(transaction=True)
+def test_p13_one_execution_per_schedule_and_fire_time() -> None:
+    """Schedulers at once, again and again, one of which lost its connection when the first tick was committed."""
+    began = timezone.now()
+    make_schedule(every=60, missed="all", now=began)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(failpoints, "ARMED", failpoints.read("after_schedule_commit=ambiguous"))
+        with pytest.raises(OperationalError):
+            schedules.fire_due(began + timedelta(minutes=1))
+    for minutes in (1, 2, 2, 5):
+        now = began + timedelta(minutes=minutes)
+        at_once(*[partial(schedules.fire_due, now, patience=60)] * 3)
+    ticks = [began + timedelta(minutes=minutes) for minutes in range(1, 6)]
+    assert list(Firing.objects.order_by("fire_at").values_list("fire_at", flat=True)) == ticks
+    assert Execution.objects.filter(firing__isnull=False).count() == Execution.objects.count() == len(ticks)
+
+
+def test_p13_a_scheduler_that_was_killed_misses_no_tick_and_doubles_none(house: House) -> None:
+    name = f"each-second-{random.randrange(10**9)}"
+    asked = {"name": name, "task": "log-fountain", "input": {"lines": 1}, "every": 1, "missed": "all"}
+    status, made = house.api("POST", "schedules/", asked)
+    assert status == HTTPStatus.CREATED
+    house.is_back("scheduler", since=house.kill("scheduler"))
+    until(lambda: len(house.rows(f"schedules/{name}/firings/")) >= 6, within=30, what="no six ticks fired")
+    assert house.api("POST", f"schedules/{name}/pause/")[0] == HTTPStatus.OK
+    firings = house.rows(f"schedules/{name}/firings/")
+    first = datetime.fromisoformat(made["next_at"])
+    ticks = [datetime.fromisoformat(row["fire_at"]) for row in firings]
+    assert ticks == [first + timedelta(seconds=n) for n in reversed(range(len(firings)))]
+    assert all(datetime.fromisoformat(row["fired_at"]) >= tick for row, tick in zip(firings, ticks, strict=True))
+    assert len({row["execution"] for row in firings}) == len(firings)
 
 
 @pytest.mark.django_db
