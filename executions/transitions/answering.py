@@ -13,7 +13,7 @@ from uuid import UUID
 from executions import answers
 from executions.models import Execution, Question, Signal, Wait
 from executions.states import FINAL, Reason, WaitingFor
-from executions.transitions.moving import Refused, check_words, lock, note, refuse, verb, wake
+from executions.transitions.moving import Refused, allowed_of, check_words, lock, note, refuse, verb, wake
 from tasks.schema import Invalid, Problem
 from tasks.sdk.canonical import encode
 
@@ -34,7 +34,8 @@ def answer(question_id: UUID, *, value: Any, now: datetime, actor: str, note: st
     execution = lock(question.execution_id)
     question.refresh_from_db()  # the parent's lock is held now: nobody else can answer
     if question.state != Question.State.OPEN:
-        raise Refused(_closed(question), code=str(question.state), about=execution.pk)
+        allowed = allowed_of(execution)
+        raise Refused(_closed(question), code=str(question.state), allowed=allowed, about=execution.pk)
     if wrong := answers.wrong_with(question, value):
         raise Invalid("That is no answer to this question.", wrong)
     return answered(question, execution, value, now=now, actor=actor, note=note) or refuse(execution, "answer")
@@ -54,7 +55,9 @@ def signal(pk: UUID, *, name: str, value: Any, now: datetime, actor: str, key: s
     if key is not None and Signal.objects.filter(execution=pk, name=name, key=key).exists():
         return execution
     if Signal.objects.filter(execution=pk, taken_by=None)[MOST_SIGNALS - 1 :].exists():
-        raise Refused(f"{execution} keeps {MOST_SIGNALS} signals already.", code="too_many_signals", about=pk)
+        refuse(
+            execution, "signal", message=f"{execution} keeps {MOST_SIGNALS} signals already.", code="too_many_signals"
+        )
     sent = Signal.objects.create(execution=execution, name=name, key=key, value=value, sent_by=actor, sent_at=now)
     told = {"name": name, "key": key, "value": _shown(value)}
     wait = Wait.objects.filter(execution=pk, kind=WaitingFor.SIGNAL, name=name, finished_at=None).first()

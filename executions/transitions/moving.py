@@ -209,10 +209,15 @@ def stale(claim: Claim) -> NoReturn:
 
 def refuse(execution: Execution, verb_name: str, *, message: str = "", code: str = "not_allowed") -> NoReturn:
     """Raise Refused for a person's verb, with the verbs that are allowed."""
-    allowed = allowed_verbs(execution.state, pausing=execution.pausing, waiting_for=execution.waiting_for)
+    allowed = allowed_of(execution)
     told = message or _why_not(execution, verb_name, allowed)
     code = "final" if execution.state in FINAL else code
     raise Refused(told, code=code, allowed=allowed, about=execution.pk)
+
+
+def allowed_of(execution: Execution) -> list[str]:
+    """What may be asked of it now."""
+    return allowed_verbs(execution.state, pausing=execution.pausing, waiting_for=execution.waiting_for)
 
 
 def resumed(since: datetime, *, priority: str, at: datetime | None = None) -> dict[str, Any]:
