@@ -53,6 +53,7 @@ class Recorded:
 class Work:
     """Everything an attempt needs to run, in plain values."""
 
+    claim: Claim
     execution: str
     attempt: int
     task: str
@@ -76,12 +77,22 @@ def version(pk: int) -> TaskVersion:
     return TaskVersion.objects.select_related("task").get(pk=pk)
 
 
-def work(claim: Claim, *, of_version: Callable[[int], TaskVersion] = version) -> Work:
-    """What a claim is to run: the pinned version, the input, and what earlier attempts recorded."""
-    rows = Execution.objects.filter(pk=claim.execution_id)
-    version_id, input, run = rows.values_list("task_version_id", "input", "run").get()
+def works(claims: Sequence[Claim], *, of_version: Callable[[int], TaskVersion] = version) -> list[Work]:
+    """What claims are to run: the pinned version, the input, and what earlier attempts recorded."""
+    rows = Execution.objects.filter(pk__in=[claim.execution_id for claim in claims])
+    found = {row[0]: row for row in rows.values_list("pk", "task_version_id", "input", "run")}
+    return [_work(claim, of_version, *found[claim.execution_id][1:]) for claim in claims]
+
+
+def work(claim: Claim) -> Work:
+    """What one claim is to run."""
+    return works([claim])[0]
+
+
+def _work(claim: Claim, of_version: Callable[[int], TaskVersion], version_id: int, input: str, run: int) -> Work:
     version = of_version(version_id)
     return Work(
+        claim=claim,
         execution=str(claim.execution_id),
         attempt=claim.attempt,
         task=version.task.slug,

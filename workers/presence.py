@@ -29,7 +29,7 @@ from django.utils.module_loading import import_string
 from django.utils.text import get_valid_filename
 
 from executions import queries, transitions
-from executions.transitions import Claim
+from executions.queries import Work
 from workers import checkup, slots
 from workers.dispatch import queue_name
 from workers.insist import insist
@@ -105,9 +105,8 @@ class Living:
         for problem in checkup.problems():
             logger.warning("%s", problem)
         self._keeper = Keeper(lease=settings.LEASE)
-        running = Runner(prepare=self.runtimes.prepare, keeper=self._keeper)
-        self._pace = running.pace
-        self._slots = slots.Slots(count=self.slots, claim=self._claim, run=running.run)
+        self._runner = Runner(prepare=self.runtimes.prepare, keeper=self._keeper)
+        self._slots = slots.Slots(count=self.slots, claim=self._claim, run=self._runner.run)
         slots.serve(self._slots)
         threading.Thread(target=self._live, name="presence", daemon=True).start()
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
@@ -142,6 +141,7 @@ class Living:
             for hold in self._keeper.holds():
                 hold.release()
             self._slots.wait_idle(5.0)
+        self._runner.desk.wait_empty(5.0)
         with suppress(DatabaseError, InterfaceError):  # while it is away, the lease says the same a little later
             transitions.retire(self.name, incarnation=self.incarnation, now=timezone.now())
 
@@ -163,8 +163,8 @@ class Living:
         )
         logger.info("%s, life %s: %s slots for %s", self.name, self.incarnation, self.slots, ", ".join(self._served))
 
-    def _claim(self, most: int) -> list[Claim]:
-        return transitions.claim(
+    def _claim(self, most: int) -> list[Work]:
+        claims = transitions.claim(
             self.name,
             incarnation=self.incarnation,
             queues=self._served,
@@ -172,8 +172,9 @@ class Living:
             now=timezone.now(),
             most=most,
             ahead=AHEAD * self.slots,
-            quick=self._pace.quick(),
+            quick=self._runner.pace.quick(),
         )
+        return self._runner.works(claims)
 
     def _offers(self) -> Sequence[str]:
         """Without a working sandbox, scripts are taken (and rejected with the reason) only where nobody else could run them."""
@@ -216,7 +217,7 @@ class Living:
     def _give_up_unheard(self) -> None:
         """Give back what this life holds and does not run: its claim was committed, and the answer was lost on the way."""
         running = {hold.claim.execution_id for hold in self._keeper.holds()}
-        running |= {claim.execution_id for claim in self._slots.waiting()}
+        running |= {work.claim.execution_id for work in self._slots.waiting()}
         held = queries.held_by(self.name, incarnation=self.incarnation)
         unheard = {(pk, token) for pk, token in held.items() if pk not in running}
         for pk, token in unheard & self._unheard:  # at two looks in a row
@@ -234,10 +235,10 @@ class Living:
             for queue in new:
                 self._app.control.add_consumer(queue_name(queue), destination=[self._hostname])
 
-    def _release(self, claims: Sequence[Claim], *, reason: str) -> None:
+    def _release(self, unbegun: Sequence[Work], *, reason: str) -> None:
         """Give back what was claimed and not begun."""
-        for claim in claims:
-            insist(partial(transitions.release, claim, reason=reason, now=timezone.now()))
+        for work in unbegun:
+            insist(partial(transitions.release, work.claim, reason=reason, now=timezone.now()))
 
     def _drain(self, **_: Any) -> None:
         unbegun = self._slots.drain()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from django.utils import timezone
 
 from executions import failpoints, queries, transitions
+from executions.queries import Work
 from executions.states import Reason
 from executions.transitions import Category, Claim, Refused, Stale
 from tasks.policy import Limits, Security, Timeouts
@@ -35,7 +36,7 @@ EXHAUSTED = {
 }
 
 KNOWN_VERSIONS = 64
-PROVEN = 20  # runs in a row
+PROVEN = 20
 
 Prepare = Callable[[Order], Sandbox]
 
@@ -45,21 +46,24 @@ class Runner:
 
     def __init__(self, *, prepare: Prepare, keeper: Keeper) -> None:
         self._prepare, self._keeper = prepare, keeper
-        self._desk = Desk()
-        self.pace = Pace()
+        self.desk, self.pace = Desk(), Pace()
         self._version = lru_cache(maxsize=KNOWN_VERSIONS)(queries.version)
 
-    def run(self, claim: Claim) -> None:
-        """One attempt, from its claim to what follows; afterwards nothing of it is left in this process."""
+    def works(self, claims: Sequence[Claim]) -> list[Work]:
+        """What these claims are to run."""
+        return insist(lambda: queries.works(claims, of_version=self._version)) if claims else []
+
+    def run(self, work: Work) -> None:
+        """One attempt, from its claim to what follows; afterwards nothing of it runs in this process."""
         try:
-            self._run(claim)
+            self._run(work)
         except Stale as stale:
             logger.info("stale: %s", stale)
         except Refused as refused:
             logger.warning("refused: %s", refused)
 
-    def _run(self, claim: Claim) -> None:
-        work = insist(lambda: queries.work(claim, of_version=self._version))
+    def _run(self, work: Work) -> None:
+        claim = work.claim
         if wrong := problems(work.input_schema, work.input):
             told = [{"pointer": problem.pointer, "message": problem.message} for problem in wrong]
             self._reject(claim, Reason.INPUT_INVALID, "InputInvalid", "The input does not fit the task.", errors=told)
@@ -84,7 +88,7 @@ class Runner:
             finally:
                 ended = sandbox.close()
             was_quick = conclude(
-                claim, hold, teller, ended, limits=order.limits, output_schema=work.output_schema, desk=self._desk
+                claim, hold, teller, ended, limits=order.limits, output_schema=work.output_schema, desk=self.desk
             )
         self.pace.note(work.requires, quick=was_quick)
 
@@ -100,10 +104,12 @@ class Pace:
         self._runs: Counter[str] = Counter()
 
     def note(self, requires: str, *, quick: bool) -> None:
-        self._runs[requires] = self._runs[requires] + 1 if quick else 0
+        """A run that was not over in a moment counts as much as half of those before it that were."""
+        runs = self._runs[requires]
+        self._runs[requires] = min(runs + 1, 2 * PROVEN) if quick else runs // 2
 
     def quick(self) -> list[str]:
-        """What was over in a moment at each of its last PROVEN runs."""
+        """What was over in a moment at PROVEN runs or more lately."""
         return [requires for requires, runs in list(self._runs.items()) if runs >= PROVEN]
 
 
@@ -118,7 +124,8 @@ def conclude(
     failure = failed(teller, ended, limits)
     if failure is None and ended.is_clean and not wrong:
         finished = teller.finished(encode(value).decode())
-        if finished is not None and desk.complete(finished):
+        if finished is not None:
+            desk.hand_in(finished, otherwise=lambda: complete(teller, value))
             return True
     with suppress(Stale):  # stopped before its start was told: how it ended counts all the same
         teller.tell_start()
@@ -133,8 +140,15 @@ def conclude(
         error = {"type": "OutputInvalid", "message": "The output does not fit the task.", "errors": told}
         fail(claim, Category.OUTPUT_INVALID, error)
     else:
-        insist(lambda: transitions.complete(claim, output=value, now=timezone.now()))
+        complete(teller, value)
     return False
+
+
+def complete(teller: Teller, value: Any) -> None:
+    """Tell of a good end, and first of the start where that is still to be told."""
+    with suppress(Stale):
+        teller.tell_start()
+    insist(lambda: transitions.complete(teller.claim, output=value, now=timezone.now()))
 
 
 def failed(teller: Teller, ended: Exit, limits: Limits) -> tuple[Category, dict[str, Any]] | None:
@@ -177,7 +191,7 @@ def fail(claim: Claim, category: Category, error: dict[str, Any]) -> None:
     insist(lambda: transitions.fail(claim, category=category, error=error, now=timezone.now()))
 
 
-def order_of(work: queries.Work) -> Order:
+def order_of(work: Work) -> Order:
     """The same, told to a runtime."""
     return Order(
         execution=work.execution,

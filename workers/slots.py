@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from django.db import connection
 
-from executions.transitions import Claim
+from executions.queries import Work
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +28,12 @@ class Slots:
     next slot that ends, and is given back where none does (`late`, `drain`).
     """
 
-    def __init__(self, *, count: int, claim: Callable[[int], list[Claim]], run: Callable[[Claim], None]) -> None:
+    def __init__(self, *, count: int, claim: Callable[[int], list[Work]], run: Callable[[Work], None]) -> None:
         self._claim, self._run, self._count = claim, run, count
         self._free = count
         self._woken = 0
         self._looked = self._handed_at = time.monotonic()
-        self._handed: deque[Claim] = deque()
+        self._handed: deque[Work] = deque()
         self._draining = False
         self._changed = threading.Condition()
         for slot in range(count):
@@ -45,17 +45,17 @@ class Slots:
             self._woken = min(self._woken + times, self._count)
             self._changed.notify(times)
 
-    def waiting(self) -> list[Claim]:
+    def waiting(self) -> list[Work]:
         """The claims that no slot runs yet."""
         with self._changed:
             return list(self._handed)
 
-    def late(self, after: float) -> list[Claim]:
+    def late(self, after: float) -> list[Work]:
         """Claims that no slot has taken for so many seconds; none takes them any more."""
         with self._changed:
             return self._taken_back() if time.monotonic() - self._handed_at > after else []
 
-    def drain(self) -> list[Claim]:
+    def drain(self) -> list[Work]:
         """Take nothing new from now on; the claims that no slot runs yet, and none will."""
         with self._changed:
             self._draining = True
@@ -88,7 +88,7 @@ class Slots:
                 logger.exception("slot %s could not work; it looks again soon", slot)
                 connection.close()
 
-    def _until_nothing_is_due(self, claim: Claim | None) -> None:
+    def _until_nothing_is_due(self, claim: Work | None) -> None:
         """Run this claim, then whatever comes next; the place that it takes is given back at the end."""
         while claim is not None:
             try:
@@ -100,14 +100,14 @@ class Slots:
                 claim = self._next()
             claim = claim or self._look(mine=1)
 
-    def _look(self, *, mine: int) -> Claim | None:
+    def _look(self, *, mine: int) -> Work | None:
         """Claim for this slot, which holds `mine` places, and for all that are free and have nothing waiting for them."""
         with self._changed:
             self._looked = time.monotonic()
             spare = max(0, self._free - len(self._handed))
             self._free -= spare
         places = mine + spare
-        got: list[Claim] = []
+        got: list[Work] = []
         try:
             if places and not self._draining:
                 got = self._claim(places)
@@ -119,14 +119,14 @@ class Slots:
             self._give_back(places - bool(got))
         return got[0] if got else None
 
-    def _next(self) -> Claim | None:
+    def _next(self) -> Work | None:
         """The next claim that waits here. Called with the lock held."""
         if self._draining or not self._handed:
             return None
         self._handed_at = time.monotonic()
         return self._handed.popleft()
 
-    def _taken_back(self) -> list[Claim]:
+    def _taken_back(self) -> list[Work]:
         taken, self._handed = list(self._handed), deque()
         return taken
 

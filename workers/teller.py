@@ -29,7 +29,7 @@ from workers.insist import insist
 from workers.runtimes.base import Lines, Sandbox
 from workers.runtimes.choose import Choice
 
-QUICK = 0.005  # seconds within which an action may end before its start is told
+QUICK = 0.01  # seconds within which an action may end before its start is told
 CARD_EVERY = 0.5  # seconds between two changes of a card's live line
 
 

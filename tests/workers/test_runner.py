@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from executions import transitions
+from executions import queries, transitions
 from executions.models import Attempt, Execution, LogChunk, Question, Step
 from tasks.sdk.protocol import Ask, Diverged, Error, Frame, Hello, Output, Progress
 from tasks.sdk.protocol import Step as StepFrame
@@ -70,7 +70,7 @@ def again(execution: Execution, sandbox: Scripted | Exception) -> Execution:
         return sandbox
 
     claim = claim_for(execution)
-    Runner(prepare=prepare, keeper=Keeper(lease=timedelta(seconds=60))).run(claim)
+    Runner(prepare=prepare, keeper=Keeper(lease=timedelta(seconds=60))).run(queries.work(claim))
     execution.refresh_from_db()
     return execution
 
@@ -141,7 +141,7 @@ def test_what_was_recorded_comes_back_in_the_next_order() -> None:
         orders.append(order)
         return Scripted(Hello("python"), Output(None))
 
-    Runner(prepare=prepare, keeper=Keeper(lease=timedelta(seconds=60))).run(claim_for(execution))
+    Runner(prepare=prepare, keeper=Keeper(lease=timedelta(seconds=60))).run(queries.work(claim_for(execution)))
     assert [(memo.key, memo.kind, memo.value) for memo in orders[0].memo] == [("a", "step", 1), ("ask-1", "ask", "so")]
 
 
