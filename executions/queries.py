@@ -303,7 +303,8 @@ def last_firings(schedules: Iterable[Schedule]) -> dict[int, Firing]:
     rows = Firing.objects.filter(schedule=OuterRef("pk")).order_by("-fire_at").values("pk")[:1]
     wanted = Schedule.objects.filter(pk__in=[schedule.pk for schedule in schedules]).order_by()
     newest = wanted.values_list(Subquery(rows), flat=True)
-    shown = ("schedule", "fire_at", "fired_at", "refused", "execution__number", "execution__state")
+    of_execution = ("execution__number", "execution__state", "execution__waiting_for")
+    shown = ("schedule", "fire_at", "fired_at", "refused", *of_execution)
     found = Firing.objects.select_related("execution").filter(pk__in=newest).only(*shown)
     return {firing.schedule_id: firing for firing in found}
 

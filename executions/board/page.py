@@ -31,6 +31,7 @@ DOORS = (
     Door("Executions", "/executions/", "list-tree", short="Runs", in_tabbar=True),
     Door("Questions", "/questions/", "message-circle-question-mark", short="Questions", in_tabbar=True),
     Door("Tasks", "/tasks/", "library", short="Tasks", in_tabbar=True),
+    Door("Schedules", "/schedules/", "calendar-clock"),
     Door("Workers", "/workers/", "server"),
     Door("API", "/api/docs/", "terminal"),
     Door("Admin", "/admin/", "shield", staff=True),

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from executions.board import acting, again, execution, launching, listing, log, questions, task, views
+from executions.board import acting, again, execution, launching, listing, log, questions, schedules, task, views
 
 urlpatterns = [
     path("", views.board, name="board"),
@@ -23,6 +23,9 @@ urlpatterns = [
     path("questions/", questions.inbox, name="questions"),
     path("questions/<uuid:pk>/", questions.question, name="question"),
     path("questions/<uuid:pk>/answer/", questions.answer, name="answer"),
+    path("schedules/", schedules.schedules_page, name="schedules"),
+    path("schedules/<slug:name>/pause/", schedules.schedule, {"act": "pause"}, name="schedule-pause"),
+    path("schedules/<slug:name>/resume/", schedules.schedule, {"act": "resume"}, name="schedule-resume"),
     path("tasks/<slug:slug>/", task.task, name="task"),
     path("tasks/<slug:slug>/run/", launching.launch, name="launch"),
 ]

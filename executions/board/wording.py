@@ -155,11 +155,11 @@ def happening(event: Event) -> Happening:
 
 
 def actor(name: str) -> str:
-    """Who did it: “user:mira” is mira, “worker:w1” is w1, “system” is the house itself."""
+    """Who did it: “user:mira” is mira, “worker:w1” is w1, “schedule:s” is schedule s, “system” is Runboard."""
     kind, colon, rest = name.partition(":")
     if not colon:
         return "Runboard" if kind in ("system", "scheduler", "") else kind
-    return f"token {rest}" if kind == "token" else rest
+    return f"{kind} {rest}" if kind in ("token", "schedule") else rest
 
 
 def size(characters: int) -> str:

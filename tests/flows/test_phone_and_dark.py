@@ -15,6 +15,7 @@ PAGES = (
     "/tasks/",
     "/tasks/summarise-csv/",
     "/tasks/summarise-csv/run/",
+    "/schedules/",
     "/workers/",
 )
 THUMB = 44  # px
