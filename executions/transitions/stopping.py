@@ -21,6 +21,7 @@ from executions.transitions.ending import end, withdraw
 from executions.transitions.moving import Refused, check_words, lock, move, note, refuse, resumed, verb
 
 CANCEL_GRACE = timedelta(seconds=10)
+AT_ONCE = 50  # children that whoever ends their parent stops himself; a thousand would keep him for seconds
 
 
 @verb
@@ -101,8 +102,8 @@ def resume(pk: UUID, *, now: datetime, actor: str) -> Execution:
 
 def release_children(pk: UUID, *, now: datetime) -> None:
     """Cancel the children of an execution that has ended, or of a call that one of them failed: each on its own. What is
-    left undone (a crash, a lost connection), the scheduler does."""
-    for child in families.to_cancel().filter(parent=pk).values_list("pk", flat=True)[:1000]:
+    left undone (more than AT_ONCE, a crash, a lost connection), the scheduler does."""
+    for child in families.to_cancel().filter(parent=pk).values_list("pk", flat=True)[:AT_ONCE]:
         cancel_child(child, now=now)
 
 

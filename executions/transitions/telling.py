@@ -15,7 +15,7 @@ from django.db import IntegrityError
 from django.db.models import F, Max
 
 from executions import events
-from executions.models import Claim, Execution, LogChunk, Step, insert, pack, touched
+from executions.models import Claim, Event, Execution, LogChunk, Step, insert, pack, touched
 from executions.states import Reason, State
 from executions.transitions.ending import close_attempt
 from executions.transitions.moving import Refused, held, move, note, resumed, stale, verb
@@ -169,7 +169,9 @@ def _then(recorded: Execution, claim: Claim, *, now: datetime) -> Then:
 
 
 def _bounded(recorded: Execution) -> None:
-    """Raise Refused for an execution whose history is as long as a history may be."""
-    if recorded.last_seq > MOST_EVENTS:
+    """Raise Refused for an execution whose history is as long as a history may be. What others were refused is not its doing."""
+    if recorded.last_seq <= MOST_EVENTS:
+        return
+    if Event.objects.filter(execution=recorded).exclude(kind="write_refused").count() > MOST_EVENTS:
         message = f"an execution records at most {MOST_EVENTS} events (steps, checkpoints, questions …)"
         raise Refused(message, code="too_many_events", about=recorded.pk)
