@@ -169,7 +169,7 @@ def _then(recorded: Execution, claim: Claim, *, now: datetime) -> Then:
 
 
 def _bounded(recorded: Execution) -> None:
-    """Raise Refused for an execution whose history is as long as a history may be. What others were refused is not its doing."""
+    """Raise Refused for an execution whose history is as long as it may be; what was refused does not count."""
     if recorded.last_seq <= MOST_EVENTS:
         return
     if Event.objects.filter(execution=recorded).exclude(kind="write_refused").count() > MOST_EVENTS:
