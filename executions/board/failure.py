@@ -174,7 +174,7 @@ def _tries(execution: Execution, error: Mapping[str, Any]) -> Iterator[str]:
 
 def _todo(execution: Execution, error: Mapping[str, Any], *, recorded: int) -> Iterator[Step]:
     """What to do next, the likeliest first."""
-    yield from _resume(recorded)
+    yield from _from_records(recorded, fit=error.get("type") != "StepDiverged")
     version = execution.task_version
     limits = Limits.read(version.limits)
     match execution.reason_code:
@@ -214,8 +214,11 @@ def _todo(execution: Execution, error: Mapping[str, Any], *, recorded: int) -> I
         yield Step("Then run it again", "Nothing of it has run yet.", "edit", "Run again")
 
 
-def _resume(recorded: int) -> Iterator[Step]:
-    if recorded:
+def _from_records(recorded: int, *, fit: bool) -> Iterator[Step]:
+    if not fit:
+        why = "Its records fit another input, or other code."
+        yield Step("Run it again from its beginning", why, "edit", "Run again")
+    elif recorded:
         told = f"{plural(recorded, 'step')} {'is' if recorded == 1 else 'are'} kept and not run again."
         yield Step("Resume with what was recorded", told, "resume", "Resume")
 

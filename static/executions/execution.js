@@ -67,7 +67,7 @@ async function fetchParts() {
   for (const part of [...template.content.children]) put(part);
   const now = document.querySelector("#hero .pill").textContent;
   if (now !== before) announce(`It is ${now.toLowerCase()}.`);
-  if (document.querySelector("#hero[data-final]")) delete document.getElementById("log").dataset.live;
+  if (document.querySelector("#hero[data-final]")) lines.end();
   document.dispatchEvent(new CustomEvent("live:applied", { detail: { reset: false, moved: [] } }));
 }
 

@@ -176,6 +176,12 @@ export function open(section) {
     draw();
   }
 
+  function end() {
+    delete section.dataset.live;
+    const quiet = total ? null : body.querySelector(".quiet");
+    if (quiet) quiet.textContent = "It wrote nothing.";
+  }
+
   function setFollow(on) {
     following = on;
     follow.checked = on;
@@ -286,5 +292,5 @@ export function open(section) {
   if (marked && total) need(Math.max(marked[0] - PAGE, 0), Math.min(marked[1] + PAGE, total));
   if (total) draw();
 
-  return { grow };
+  return { grow, end };
 }

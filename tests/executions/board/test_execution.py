@@ -157,6 +157,18 @@ def test_a_failure_says_what_happened_and_what_to_do(mine: Client) -> None:
     assert f"/executions/{execution.pk}/again/" in [link.marks["href"] for link in outcome.tagged("a")]
 
 
+def test_what_its_records_do_not_fit_is_run_from_its_beginning_and_not_resumed(mine: Client) -> None:
+    execution = make_execution()
+    claim = claim_for(execution)
+    begin(claim)
+    now = timezone.now()
+    transitions.step(claim, key="a", occurrence=0, input_hash="", value=1, seconds=0.1, now=now)
+    transitions.fail(claim, category=Category.ERROR, error=an_error("StepDiverged"), now=now)
+    told = page(mine, execution).one(id="outcome").text
+    assert "Run it again from its beginning" in told
+    assert "Resume with what was recorded" not in told
+
+
 def test_the_last_good_run_stands_beside_it(mine: Client) -> None:
     good = make_execution(input={"page_size": 50, "since": "today"}, state=State.COMPLETED)
     outcome = page(mine, failed()).one(id="outcome")

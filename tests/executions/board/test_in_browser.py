@@ -47,6 +47,14 @@ def test_a_long_log_is_seen_through_a_window_and_any_line_is_a_jump_away(page: P
     expect(log.locator(".is-marked")).to_have_count(3)
 
 
+def test_a_log_that_stayed_empty_says_so_when_its_run_ends(house: House, page: Page) -> None:
+    pk = house.submit("order-processing", {"gateway_seconds": 3})
+    page.goto(f"/executions/{pk}/")
+    expect(page.get_by_role("log")).to_have_text("It has written nothing yet.")
+    house.reaches(pk, "completed")
+    expect(page.get_by_role("log")).to_have_text("It wrote nothing.")
+
+
 def test_a_link_opens_at_its_line(page: Page, fountain: str) -> None:
     page.goto(f"/executions/{fountain}/#L777")
     expect(page.locator("[data-line='777'].is-marked")).to_be_visible()
