@@ -19,6 +19,7 @@ from executions.models import (
     Attempt,
     Event,
     Execution,
+    Firing,
     LogChunk,
     Question,
     Signal,
@@ -260,6 +261,14 @@ class SignalAdmin(OfExecution):
     @admin.display(description="value")
     def got(self, signal: Signal) -> str:
         return pretty(signal.value)
+
+
+@admin.register(Firing)
+class FiringAdmin(OfExecution):
+    list_display = ("id", "schedule", "fire_at", "fired_at", "execution", "refused")
+    list_select_related = ("schedule",)
+    fields = ("schedule", "fire_at", "fired_at", "of", "refused")
+    readonly_fields = ("of",)
 
 
 @admin.register(Worker)

@@ -21,7 +21,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from tasks import access
-from tasks.models import PRIORITIES, Plan, Queue, Task, TaskVersion, Token
+from tasks.models import PRIORITIES, Plan, Queue, Schedule, Task, TaskVersion, Token
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -241,6 +241,28 @@ class PlanAdmin(Looks):
     @admin.display(description="input")
     def draft(self, plan: Plan) -> str:
         return pretty(plan.input)
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(Looks):
+    list_display = ("name", "task", "cron", "every", "timezone", "missed", "next_at", "paused_at", "removed_at")
+    list_select_related = ("task",)
+    list_filter = (("removed_at", admin.EmptyFieldListFilter),)
+    search_fields = ("name", "task__slug", "task__title")
+    ordering = ("-id",)
+    fields = (
+        "name", "of", "given", "cron", "every", "timezone", "missed", "since", "next_at", "paused_at", "paused_by", "owner",
+        "created_at", "created_by", "changed_at", "removed_at",
+    )  # fmt: skip
+    readonly_fields = ("of", "given")
+
+    @admin.display(description="task")
+    def of(self, schedule: Schedule) -> str:
+        return link_to(schedule.task)
+
+    @admin.display(description="input")
+    def given(self, schedule: Schedule) -> str:
+        return pretty(schedule.input)
 
 
 @admin.register(Token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.contrib import admin
@@ -15,13 +16,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from executions import transitions
+from executions import schedules, transitions
 from executions.models import Attempt, Event, Execution, LogChunk, Question, Signal, Step, Wait, Worker
 from executions.states import State
 from tasks import access
 from tasks.models import Plan, Queue, Task, TaskVersion, Token
 from tests.executions.lives import awaiting
-from tests.make import begin, bring, claim_for, make_execution, make_plan, make_task
+from tests.make import begin, bring, claim_for, make_execution, make_plan, make_schedule, make_task
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +56,8 @@ def rows(boss: User) -> dict[type[Model], Model]:
     waiting = make_execution(task)
     bring(waiting, State.WAITING)
     transitions.signal(awaiting(HOSTILE).pk, name=HOSTILE, value=HOSTILE, now=timezone.now(), actor="user:mira")
+    make_schedule(task=task, input={"x": HOSTILE}, every=60, now=timezone.now() - timedelta(minutes=1))
+    schedules.fire_due(timezone.now())
     return {model: model._default_manager.all()[0] for model in OURS}
 
 
@@ -63,8 +66,8 @@ def address(model: type[Model], page: str, *args: object) -> str:
 
 
 def test_the_admin_shows_every_room() -> None:
-    of_tasks = {Queue, Task, TaskVersion, Plan, Token}
-    shown = of_tasks | {Execution, Event, LogChunk, Attempt, Step, Question, Signal, Wait, Worker}
+    of_tasks = {Queue, Task, TaskVersion, Plan, Schedule, Token}
+    shown = of_tasks | {Execution, Event, Firing, LogChunk, Attempt, Step, Question, Signal, Wait, Worker}
     assert set(OURS) == shown
 
 

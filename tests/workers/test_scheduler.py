@@ -8,9 +8,10 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from executions import transitions
-from executions.models import Execution, Question
+from executions.models import Execution, Firing, Question
 from executions.states import State
-from tests.make import a_question, begin, claim_for, make_execution, make_task
+from tasks.models import Schedule
+from tests.make import a_question, begin, claim_for, make_execution, make_schedule, make_task
 from workers import scheduler
 from workers.scheduler import Scheduler
 
@@ -122,6 +123,26 @@ def test_a_passed_deadline_is_acted_on() -> None:
     transitions.ask(claim, asked=asked, now=timezone.now())
     scheduler.fire_timers()
     assert Question.objects.get().state == "answered"
+
+
+def test_a_schedule_fires_at_its_tick_and_the_scheduler_is_there_for_the_next() -> None:
+    now = timezone.now()
+    make_schedule(every=3600, now=now - timedelta(hours=1) + timedelta(seconds=0.3))
+    ticking = at(1.0, 2.0)
+    ticking.tick()
+    assert not Execution.objects.exists()
+    assert 0.1 <= ticking.pause <= 0.3
+    Schedule.objects.update(since=now - timedelta(hours=1), next_at=now)
+    ticking.tick()
+    assert Firing.objects.get().fire_at == now
+    assert ticking.pause == settings.SWEEP.total_seconds()
+
+
+def test_what_was_left_of_schedules_is_looked_at_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("executions.schedules.fire_due", lambda now: True)
+    ticking = at(1.0)
+    ticking.tick()
+    assert ticking.pause == scheduler.SHORTEST_PAUSE
 
 
 def test_it_looks_again_when_the_next_thing_is_due() -> None:
