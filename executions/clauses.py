@@ -154,9 +154,9 @@ def _records(history: list[Event], steps: list[Step]) -> Iterator[str]:
 
 
 def _answers(history: list[Event], questions: list[Question]) -> Iterator[str]:
-    """A question was answered once, or not at all."""
+    """A question was answered once, or not at all; an answer that was taken over from an earlier run is told there."""
     told = Counter(json.loads(event.data).get("question") for event in history if event.kind == "answered")
-    kept = {str(question.pk) for question in questions if question.state == Question.State.ANSWERED}
+    kept = {str(one.pk) for one in questions if one.state == Question.State.ANSWERED and one.attempt}
     if set(told) - {None} != kept or any(count > 1 for count in told.values()):
         yield f"answered {sorted(kept)}, told {dict(told)}"
 

@@ -6,7 +6,9 @@ from django.utils import timezone
 
 from executions import clauses, transitions
 from executions.models import Attempt, Event, Execution, Step
+from executions.transitions import Again
 from tasks import append_only
+from tests.executions.lives import recorded
 from tests.make import begin, claim_for, make_execution
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,6 +32,13 @@ def clauses_of(execution: Execution) -> list[str]:
 def test_a_sound_history_breaks_nothing(ended: Execution) -> None:
     assert clauses_of(ended) == []
     assert clauses.unfinished([ended.pk]) == {}
+
+
+def test_a_fork_may_bring_answers_from_an_earlier_run() -> None:
+    old, question = recorded()
+    again = Again(question=question.pk, answer="no")
+    fork = transitions.rerun(old.pk, again=again, now=timezone.now(), actor="user:mira")
+    assert clauses_of(fork) == []
 
 
 def test_what_has_not_ended_is_unfinished_and_breaks_nothing() -> None:
