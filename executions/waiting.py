@@ -101,6 +101,7 @@ ENDED: dict[tuple[str, str], str] = {
     (State.TIMED_OUT, Reason.DEADLINE): "It took longer than it may altogether.",
     (State.TERMINATED, Reason.NOT_STOPPED): "Nobody saw it stop after it was cancelled, so its record was closed.",
     (State.CANCELLED, Reason.PARENT_ENDED): "Cancelled: what started it needs it no more.",
+    (State.CANCELLED, Reason.CONFLICT): "Cancelled: the limit of its task left no room, or made room for a newer one.",
 }
 
 

@@ -126,6 +126,12 @@ def test_what_was_closed_says_by_whom_and_why() -> None:
     assert "Nobody saw it stop" in why(make_execution(state=State.TERMINATED)).sentence
 
 
+def test_what_a_limit_left_no_room_for_says_so() -> None:
+    task = make_task(concurrency={"limit": 1, "on_conflict": "skip"})
+    make_execution(task)
+    assert why(make_execution(task)).sentence.startswith("Cancelled: the limit of its task left no room")
+
+
 def test_what_waited_too_long_for_a_worker_says_so() -> None:
     execution = make_execution(ttl=1)
     timer = Timer.objects.get(execution=execution)
