@@ -17,10 +17,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from executions import schedules, transitions
-from executions.models import Attempt, Event, Execution, LogChunk, Question, Signal, Step, Wait, Worker
+from executions.models import Attempt, Event, Execution, Firing, LogChunk, Question, Signal, Step, Wait, Worker
 from executions.states import State
 from tasks import access
-from tasks.models import Plan, Queue, Task, TaskVersion, Token
+from tasks.models import Plan, Queue, Schedule, Task, TaskVersion, Token
 from tests.executions.lives import awaiting
 from tests.make import begin, bring, claim_for, make_execution, make_plan, make_schedule, make_task
 

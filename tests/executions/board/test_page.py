@@ -25,6 +25,7 @@ def test_the_rail_leads_to_what_exists_and_marks_where_one_is(client: Client, mi
         "/executions/",
         "/questions/",
         "/tasks/",
+        "/schedules/",
         "/workers/",
         "/api/docs/",
     ]
