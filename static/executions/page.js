@@ -12,7 +12,7 @@ document.addEventListener("htmx:after:swap", () => times.localise(document));
 
 // Signed out meanwhile: what comes is the page that asks who one is, and no list.
 document.addEventListener("htmx:before:response", (event) => {
-  if (event.target.id !== "runs" || !event.detail.ctx.response.raw.redirected) return;
+  if (!["runs", "schedules"].includes(event.target.id) || !event.detail.ctx.response.raw.redirected) return;
   event.preventDefault();
   location.reload();
 });
