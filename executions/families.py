@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from executions.models import Execution, Wait
-from executions.states import FINAL, LIVE, State
+from executions.states import FINAL, LIVE, State, WaitingFor
 
 FAILURES = FINAL - {State.COMPLETED}
 
@@ -37,6 +37,17 @@ def to_cancel() -> QuerySet[Execution]:
     orphaned = Q(parent__state__in=FINAL, outlives_parent=False)
     rows = Execution.objects.filter(orphaned | Exists(failing), parent__isnull=False, state__in=LIVE)
     return rows.exclude(state=State.CANCELLING)
+
+
+def failed_calls(parent: Execution) -> list[int]:
+    """The finished calls of children of which one did not complete."""
+    calls = Wait.objects.filter(execution=parent, kind=WaitingFor.CHILDREN, finished_at__isnull=False)
+    wanted = {call.pk: [entry["execution"] for entry in call.value or []] for call in calls}
+    named = [pk for ids in wanted.values() for pk in ids]
+    good = {
+        str(pk) for pk in Execution.objects.filter(pk__in=named, state=State.COMPLETED).values_list("pk", flat=True)
+    }
+    return [pk for pk, ids in wanted.items() if not good.issuperset(ids)]
 
 
 def results(wait: Wait) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ class Told:
         asking = [row.pk for row in waiting if row.waiting_for == WaitingFor.ANSWER]
         parents = [row.pk for row in waiting if row.waiting_for == WaitingFor.CHILDREN]
         others = [row.pk for row in waiting if row.waiting_for != WaitingFor.ANSWER]
-        stopped = [row.pk for row in rows if row.state in (State.PAUSED, State.TERMINATED)]
+        stopped = [row.pk for row in rows if row.state in (State.PAUSED, *STOPPED)]
         return cls(_prompts(asking), _waits(others), _children(parents), _words(stopped))
 
 
@@ -89,12 +89,13 @@ def _why(row: Execution, told: Told) -> Why | None:
         return Why("cancelling", f"Stopping: {row.worker} has been told to end it.")
     if row.pausing and row.state in HELD:
         return Why("pausing", "Pauses when its code next records something.")
-    if row.state == State.TERMINATED and row.reason_code == Reason.BY_PERSON:
-        return Why(row.reason_code, f"Terminated{_by(told.words.get(row.pk))}")
+    if row.state in STOPPED and row.reason_code == Reason.BY_PERSON:
+        return Why(row.reason_code, f"{row.state.capitalize()}{_by(told.words.get(row.pk))}")
     ended = ENDED.get((row.state, row.reason_code))
     return Why(row.reason_code, ended) if ended else None
 
 
+STOPPED = (State.CANCELLED, State.TERMINATED)
 ENDED: dict[tuple[str, str], str] = {
     (State.REJECTED, Reason.INPUT_INVALID): "Rejected: its input does not fit the task.",
     (State.TIMED_OUT, Reason.EXPIRED): "No worker started it in the time it may wait in its queue.",
@@ -108,7 +109,8 @@ ENDED: dict[tuple[str, str], str] = {
 def _waiting(row: Execution, told: Told) -> Why:
     wait = told.waits.get(row.pk)
     due = wait.due_at if wait else None
-    until = f" until {due.astimezone(UTC):%d %b %H:%M:%S} UTC" if due else ""
+    year = "" if due is None or due.year == timezone.now().year else " %Y"
+    until = f" until {due.astimezone(UTC):%d %b{year} %H:%M:%S} UTC" if due else ""
     at = due.isoformat() if due else ""
     match row.waiting_for:
         case WaitingFor.TIME:
@@ -231,13 +233,14 @@ def _children(parents: Sequence[UUID]) -> dict[tuple[UUID, str, int], tuple[int,
 
 
 def _words(ids: Sequence[UUID]) -> dict[UUID, Event]:
-    """The event that tells who asked for it and why; a pause is asked for before its worker reaches it."""
+    """The event that tells who asked for it and why; a pause or a cancel is asked for before its worker reaches it."""
     if not ids:
         return {}
     found: dict[UUID, Event] = {}
-    kinds = ("pause_requested", "paused", "unpaused", "terminated")
+    reached = {"paused": "pause_requested", "cancelled": "cancel_requested"}
+    kinds = (*reached, *reached.values(), "unpaused", "terminated")
     for event in Event.objects.filter(execution__in=ids, kind__in=kinds).order_by("execution", "seq"):
         before = found.get(event.execution_id)
-        if event.kind != "paused" or before is None or before.kind != "pause_requested":
+        if before is None or before.kind != reached.get(event.kind):
             found[event.execution_id] = event
     return found

@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import F, Max
 
-from executions import answers, events
+from executions import answers, events, families
 from executions.models import Execution, Question, Step, Wait, new_id, next_numbers, touched
 from executions.states import FINAL
 from executions.transitions.moving import check_words, refuse, verb
@@ -141,7 +141,8 @@ def _until(old: Execution, again: Again) -> datetime | None:
 
 
 def _keep(old: Execution, new: Execution, until: datetime, again: Again, *, now: datetime, actor: str) -> None:
-    """Copy what was recorded before `until` (all of it for a resume), and the answer that a fork gives."""
+    """Copy what was recorded before `until` (all of it for a resume), and the answer that a fork gives. A call of children of
+    which one did not complete is made again, or what it failed by would fail the new run at once."""
     everything = again.resume
     steps = Step.objects.filter(execution=old, **({} if everything else {"finished_at__lt": until}))
     waits = Wait.objects.filter(execution=old, finished_at__isnull=False)
@@ -150,6 +151,7 @@ def _keep(old: Execution, new: Execution, until: datetime, again: Again, *, now:
         waits, questions = waits.filter(finished_at__lt=until), questions.filter(answered_at__lt=until)
     waits = waits.exclude(kind="children", value=None).exclude(kind="signal", value=None)
     waits = waits.exclude(kind="time", due_at__gt=F("finished_at"))  # withdrawn: it never slept to the end
+    waits = waits.exclude(pk__in=families.failed_calls(old))
     Step.objects.bulk_create([_copy(step, new, copied=True) for step in steps])
     Wait.objects.bulk_create([_copy(wait, new) for wait in waits])
     Question.objects.bulk_create([_copy(question, new, id=new_id()) for question in questions])

@@ -436,6 +436,16 @@ class TestAgain:
         transitions.cancel(old.pk, now=timezone.now(), actor="user:mira")
         assert memo(claim_for(self.rerun(fresh(old), resume=True))) == {}
 
+    def test_a_resume_makes_a_call_again_whose_children_failed(self) -> None:
+        make_task("greet")
+        parent, claim = running()
+        step(claim, "a", 1)
+        [child] = start_children(claim, Child("greet"))
+        end(child, well=False)
+        _, claim = running(fresh(parent))
+        fail(claim)
+        assert memo(claim_for(self.rerun(fresh(parent), resume=True))) == {("step", "a"): 1}
+
     def test_from_a_step_keeps_what_came_before_it(self) -> None:
         new = self.rerun(self.ended(), from_step="b")
         assert memo(claim_for(new)) == {("step", "a"): 1, ("ask", "ask-1"): "yes"}

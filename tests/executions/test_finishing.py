@@ -42,7 +42,7 @@ def rows(execution: Execution) -> tuple[Any, ...]:
         )
     ]
     assert told[0][0].pop("revision") >= 3
-    moments = {"at", "state_at", "started_at", "claimed_at"}
+    moments = {"at", "state_at", "started_at", "finished_at", "claimed_at"}
     return tuple([{name: value for name, value in row.items() if name not in moments} for row in part] for part in told)
 
 
