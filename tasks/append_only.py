@@ -1,4 +1,5 @@
-"""Tables whose rows the database itself keeps as they were written: UPDATE and DELETE are refused by triggers.
+"""Tables whose rows the database itself keeps as they were written: UPDATE and DELETE are refused by triggers, and so is
+SQLite's INSERT OR REPLACE, which is a delete that calls no trigger.
 
 Installed after every migration (SQLite's table rebuild drops triggers silently); a system check fails where one is
 missing. Only `lifted()` lets a transaction through: on PostgreSQL by a transaction-local setting that the triggers read,
@@ -7,6 +8,7 @@ on SQLite, where DDL is transactional, by dropping and making them again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,8 +16,10 @@ from typing import Any
 from django.apps import apps
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model, UniqueConstraint
 
 TABLES: set[str] = set()
+QUOTED, NEW = r'"(\w+)"', r'NEW."\1"'
 
 POSTGRESQL_REFUSE = """
 CREATE OR REPLACE FUNCTION runboard_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -53,7 +57,8 @@ def missing(using: str = "default") -> list[str]:
         cursor.execute(sql)
         found = {row[0] for row in cursor.fetchall()}
     existing = TABLES & set(connection.introspection.table_names())
-    return sorted(table for table in existing if not {_name(table, "update"), _name(table, "delete")} <= found)
+    operations = ("update", "delete") if connection.vendor == "postgresql" else ("update", "delete", "replace")
+    return sorted(table for table in existing if not {_name(table, operation) for operation in operations} <= found)
 
 
 @contextmanager
@@ -91,12 +96,34 @@ def _install(connection: BaseDatabaseWrapper, table: str) -> None:
             else:
                 refuse = f"SELECT RAISE(ABORT, '{table} is append-only: {operation.upper()} refused')"
                 cursor.execute(f"{head} BEGIN {refuse}; END")
+        if connection.vendor != "postgresql":
+            cursor.execute(_no_replace(connection, table))
+
+
+def _no_replace(connection: BaseDatabaseWrapper, table: str) -> str:
+    """A row that stands where a new one would is not replaced: by its key, or by what is unique of it."""
+    model = next(model for model in apps.get_models() if model._meta.db_table == table)
+    taken = " OR ".join(f"EXISTS (SELECT 1 FROM {table} WHERE {same})" for same in _sames(connection, model))
+    refuse = f"SELECT RAISE(ABORT, '{table} is append-only: REPLACE refused')"
+    return f"CREATE TRIGGER {_name(table, 'replace')} BEFORE INSERT ON {table} FOR EACH ROW WHEN {taken} BEGIN {refuse}; END"
+
+
+def _sames(connection: BaseDatabaseWrapper, model: type[Model]) -> Iterator[str]:
+    """When a row and a new one cannot both stand, as SQL."""
+    columns = {field.name: field.column for field in model._meta.concrete_fields}
+    yield "id = NEW.id"
+    for found in model._meta.constraints:
+        if not isinstance(found, UniqueConstraint):
+            continue
+        same = " AND ".join(f"{columns[name]} = NEW.{columns[name]}" for name in found.fields)
+        where = found._get_condition_sql(model, connection.schema_editor())  # type: ignore[attr-defined]
+        yield same if where is None else f"{same} AND {where} AND {re.sub(QUOTED, NEW, where)}"
 
 
 def _drop(connection: BaseDatabaseWrapper, table: str) -> None:
     suffix = f" ON {connection.ops.quote_name(table)}" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
-        for operation in ("update", "delete"):
+        for operation in ("update", "delete", "replace"):
             cursor.execute(f"DROP TRIGGER IF EXISTS {_name(table, operation)}{suffix}")
 
 

@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from executions import queries, schedules, transitions
@@ -96,17 +98,31 @@ def sweep(bell: Bell) -> None:
 def reap() -> None:
     """Take back what lost workers hold."""
     for pk, token in queries.expired():
-        if transitions.reclaim(pk, token=token, now=timezone.now(), actor=ACTOR):
-            logger.warning("the lease of %s ran out: reclaimed", pk)
+        each(partial(reclaim, pk, token))
+
+
+def reclaim(pk: UUID, token: int) -> None:
+    if transitions.reclaim(pk, token=token, now=timezone.now(), actor=ACTOR):
+        logger.warning("the lease of %s ran out: reclaimed", pk)
 
 
 def fire_timers() -> None:
     """Do what is due at its moment."""
     for timer in queries.due_timers():
-        transitions.fire(timer, now=timezone.now(), actor=ACTOR)
+        each(partial(transitions.fire, timer, now=timezone.now(), actor=ACTOR))
 
 
 def cancel_children() -> None:
     """Stop the children that nobody waits for any more, where the end of their parent did not get to it."""
     for child in queries.to_cancel():
-        transitions.cancel_child(child, now=timezone.now())
+        each(partial(transitions.cancel_child, child, now=timezone.now()))
+
+
+def each(do: Callable[[], object]) -> None:
+    """One of many: what goes wrong with it is told, and the others are done. A database that is away stops them all."""
+    try:
+        do()
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("one thing that was due could not be done; it is tried again at the next look")

@@ -17,6 +17,7 @@ from executions.transitions.moving import Refused, allowed_of, check_words, lock
 from tasks.schema import Invalid, Problem
 from tasks.sdk.canonical import encode
 
+LONGEST_NAME = 200
 LONGEST_SIGNAL = 256 * 1024  # bytes
 MOST_SIGNALS = 1000  # that nobody has waited for yet
 LONGEST_NOTE = 10_000
@@ -46,13 +47,14 @@ def signal(pk: UUID, *, name: str, value: Any, now: datetime, actor: str, key: s
     """Send a signal to an execution: it ends the wait for it, or is kept until its code waits. One sent twice under the same
     `key` counts once. Raises Refused where the execution has ended, or keeps as many as it may."""
     check_words(name=name, value=value, key=key)
-    if len(encode(value)) > LONGEST_SIGNAL:
-        problem = Problem("/value", f"may take at most {LONGEST_SIGNAL // 1024} KiB as JSON")
-        raise Invalid("That is too much for a signal: send where to find it.", [problem])
+    _check_signal(name, value)
     execution = lock(pk)
     if execution.state in FINAL:
         refuse(execution, "signal")
-    if key is not None and Signal.objects.filter(execution=pk, name=name, key=key).exists():
+    if key is not None and (sent := Signal.objects.filter(execution=pk, name=name, key=key).first()):
+        if encode(sent.value) != encode(value):
+            message = f"The key “{key}” was sent with another value of “{name}”; use a new key."
+            refuse(execution, "signal", message=message, code="key_conflict")
         return execution
     if Signal.objects.filter(execution=pk, taken_by=None)[MOST_SIGNALS - 1 :].exists():
         refuse(
@@ -69,6 +71,17 @@ def signal(pk: UUID, *, name: str, value: Any, now: datetime, actor: str, key: s
     sent.save(update_fields=["taken_by"])
     goes_on = wake(execution, kind="signalled", now=now, actor=actor, reason_code=Reason.SIGNALLED, data=told)
     return goes_on or refuse(execution, "signal")
+
+
+def _check_signal(name: str, value: Any) -> None:
+    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
+        problem = Problem(
+            "/name", f"must be 1 to {LONGEST_NAME} printable characters: no code can wait for another name"
+        )
+        raise Invalid("That is no name of a signal.", [problem])
+    if len(encode(value)) > LONGEST_SIGNAL:
+        problem = Problem("/value", f"may take at most {LONGEST_SIGNAL // 1024} KiB as JSON")
+        raise Invalid("That is too much for a signal: send where to find it.", [problem])
 
 
 def answered(

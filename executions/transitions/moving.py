@@ -34,6 +34,7 @@ HEAD_BEFORE = (
 HEAD = HEAD_BEFORE.format(1)
 
 NOTICEABLE = 0.002  # seconds
+MOST_WITH_REFUSALS = 20_000  # events, of which code records at most half
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -240,10 +241,11 @@ def resumed(since: datetime, *, priority: str, at: datetime | None = None) -> di
 
 @transaction.atomic
 def _record_refusal(refused: Refused, verb_name: str, *, now: datetime, actor: str) -> None:
+    """Add it to the history, unless that is full of refusals already."""
     assert refused.about is not None
     told = {"refused": verb_name, "code": refused.code}
-    note(Execution.objects.all(), refused.about, kind="write_refused", now=now, actor=actor, data=told,
-         reason=refused.message)  # fmt: skip
+    rows = Execution.objects.filter(last_seq__lt=MOST_WITH_REFUSALS)
+    note(rows, refused.about, kind="write_refused", now=now, actor=actor, data=told, reason=refused.message)
 
 
 def _why_not(execution: Execution, verb: str, allowed: list[str]) -> str:

@@ -137,6 +137,18 @@ class TestSignal:
         self.send(execution, 1, key="k")
         assert Signal.objects.count() == 1
 
+    def test_a_key_stands_for_one_value(self) -> None:
+        execution, _ = running()
+        self.send(execution, 1, key="k")
+        with pytest.raises(Refused, match="another value"):
+            self.send(execution, 2, key="k")
+
+    @pytest.mark.parametrize("name", ["", "a\nb", "x" * 201])
+    def test_a_name_that_no_code_can_wait_for_is_refused(self, name: str) -> None:
+        execution, _ = running()
+        with pytest.raises(Invalid):
+            self.send(execution, name=name)
+
     def test_another_name_wakes_nobody(self) -> None:
         execution, claim = running()
         self.wait(claim)
@@ -516,6 +528,15 @@ def test_a_history_has_a_bound_past_which_code_records_nothing_more(monkeypatch:
     assert execution.steps.count() == 7
     fail(claim)
     assert fresh(execution).state == "failed"
+
+
+def test_refusals_do_not_make_a_history_endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("executions.transitions.moving.MOST_WITH_REFUSALS", 10)
+    execution = make_execution(state=State.COMPLETED)
+    for _ in range(20):
+        with pytest.raises(Refused):
+            transitions.cancel(execution.pk, now=timezone.now(), actor="user:mira")
+    assert kinds(execution).count("write_refused") == 10 - 4
 
 
 def test_a_code_that_changes_its_mind_is_in_the_history() -> None:

@@ -525,3 +525,20 @@ def test_the_order_of_a_form_is_the_order_of_its_schema() -> None:
     task = make_task(input_schema={"type": "object", "properties": {name: {"type": "string"} for name in names}})
     version = task.versions.get()
     assert list(version.input_schema["properties"]) == names
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="INSERT OR REPLACE is SQLite's own")
+def test_an_event_is_not_replaced_either() -> None:
+    execution = make_execution()
+    event = Event.objects.get(execution=execution)
+    columns = "execution_id, seq, kind, at, standing, actor, reason, data, hash"
+    by_key = f"INSERT OR REPLACE INTO executions_event (id, {columns}) SELECT id, {columns} FROM executions_event"
+    by_seq = f"INSERT OR REPLACE INTO executions_event ({columns}) SELECT {columns} FROM executions_event"
+    for statement in (by_key, by_seq):
+        with (
+            pytest.raises(IntegrityError, match="REPLACE refused"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement)
+    assert Event.objects.get(execution=execution).pk == event.pk

@@ -152,3 +152,20 @@ def test_it_looks_again_when_the_next_thing_is_due() -> None:
     make_execution(start_at=timezone.now() + timedelta(seconds=0.5))
     scheduler.tick()
     assert 0.1 <= scheduler.pause <= 0.5
+
+
+def test_one_that_cannot_be_done_does_not_keep_the_others_from_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[int] = []
+
+    def fire(timer: int, **_: object) -> None:
+        if timer == 1:
+            raise ValueError("nobody thought of this")
+        done.append(timer)
+
+    monkeypatch.setattr("executions.queries.due_timers", lambda: [1, 2, 3])
+    monkeypatch.setattr("executions.transitions.fire", fire)
+    scheduler.fire_timers()
+    assert done == [2, 3]
+    assert "nobody thought of this" in caplog.text
