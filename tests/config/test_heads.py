@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from contextlib import closing
+from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import pytest
@@ -38,7 +40,10 @@ def test_what_is_too_long_is_told_so(house: House) -> None:
 
 
 def test_requests_go_on_one_after_another_on_one_line(house: House) -> None:
-    with connect(house) as line:
+    line = HTTPConnection(urlsplit(house.url).netloc, timeout=10)
+    with closing(line):
         for _ in range(3):
-            line.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert line.recv(4096).startswith(b"HTTP/1.1 200 ")
+            line.request("GET", "/healthz")
+            response = line.getresponse()
+            response.read()
+            assert response.status == 200

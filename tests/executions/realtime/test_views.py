@@ -85,5 +85,5 @@ def test_many_cards_cost_no_more_queries_than_few(django_assert_max_num_queries:
     task = make_execution().task
     for _ in range(20):
         make_execution(task)
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         frames.replay(frames.cursor(timezone.now()))
