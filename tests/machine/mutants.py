@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,13 +14,14 @@ from django.db.models import F
 from executions import events, families, queries, transitions
 from executions.models import Claim, Execution, Question, Signal, Step, Timer, Wait
 from executions.retry import Again
-from executions.states import HELD, LIVE, Reason, State
+from executions.states import FINAL, HELD, LIVE, Reason, State
 from executions.transitions import (
     again,
     answering,
     children,
     claiming,
     ending,
+    finishing,
     moving,
     owning,
     submitting,
@@ -105,7 +107,7 @@ def timers_that_ignore_the_state(patch: pytest.MonkeyPatch) -> None:
 
     def wait(timer: Timer, execution: Execution, now: Any, actor: str) -> None:
         moving.wake(execution, kind="woken", now=now, actor=actor, reason_code=Reason.TIMER)
-        Wait.objects.filter(execution=execution, finished_at=None).update(finished_at=now)
+        Wait.objects.filter(execution=execution, finished_at=None).update(finished_at=now, value={"timed_out": True})
 
     patch.setitem(timing.DO, Timer.Kind.WAIT, wait)
 
@@ -183,7 +185,7 @@ def no_cascade(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_ends_keeps_its_lease(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(moving, "_leaving", lambda target, now: {})
+    swap(patch, moving.leaving, lambda target, now: {"finished_at": now} if target in FINAL else {})
 
 
 def losses_that_are_never_counted(patch: pytest.MonkeyPatch) -> None:
@@ -294,39 +296,86 @@ def a_history_that_tells_another_story(patch: pytest.MonkeyPatch) -> None:
                   lambda moved, kind, **how: plain(moved, str(told.get(kind, kind)), **how))  # fmt: skip
 
 
-MUTANTS: tuple[Break, ...] = (
-    no_token_check,
-    a_claim_that_keeps_the_token,
-    a_claim_of_what_is_not_due,
-    an_answer_without_a_look,
-    a_reclaim_that_keeps_the_token,
-    a_reclaim_of_any_token,
-    timers_that_do_nothing,
-    timers_that_ignore_the_state,
-    a_queue_clock_that_ends_what_runs,
-    a_wait_without_its_timer,
-    a_wake_that_forgets_the_pause,
-    a_pause_that_is_never_reached,
-    a_pause_that_is_forgotten_by_a_wait,
-    a_completion_refused_while_cancelling,
-    a_step_recorded_twice,
-    a_step_that_forgives_nothing,
-    a_child_that_wakes_nobody,
-    a_child_that_wakes_too_early,
-    no_cascade,
-    what_ends_keeps_its_lease,
-    losses_that_are_never_counted,
-    retries_that_are_never_counted,
-    a_drain_that_counts_as_a_loss,
-    a_cancel_that_tries_again,
-    a_cancel_that_nothing_ends,
-    a_question_left_open,
-    an_attempt_left_open,
-    a_signal_that_comes_early_is_lost,
-    a_run_number_used_again,
-    a_run_number_left_out,
-    a_key_that_is_not_looked_up,
-    a_move_from_anywhere,
-    an_event_without_its_row,
-    a_history_that_tells_another_story,
-)
+def a_batch_that_asks_for_no_token(patch: pytest.MonkeyPatch) -> None:
+    """Whoever held it once completes it."""
+    plain = finishing.complete_all
+
+    def anybody(finished: Any, *, now: Any) -> Any:
+        tokens = dict(Execution.objects.values_list("pk", "token"))
+        return plain([replace(one, claim=replace(one.claim, token=tokens[one.claim.execution_id])) for one in finished],
+                     now=now)  # fmt: skip
+
+    swap(patch, plain, anybody)
+
+
+def a_batch_that_closes_no_attempt(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(finishing, "_close_attempts", lambda done, now: None)
+
+
+def a_batch_that_wakes_no_parent(patch: pytest.MonkeyPatch) -> None:
+    """Somebody's child is completed like any other."""
+    plain = Execution.objects.filter
+
+    def anybody(*given: Any, **how: Any) -> Any:
+        return plain(*given, **{name: value for name, value in how.items() if (name, value) != ("parent", None)})
+
+    patch.setattr(Execution.objects, "filter", anybody)
+
+
+def a_claim_that_takes_anything_ahead(patch: pytest.MonkeyPatch) -> None:
+    plain = claiming._choose
+    patch.setattr(claiming, "_choose", lambda queues, offers, **how: plain(queues, ("python", "shell"), **how))
+
+
+def a_batch_of_births_that_keeps_the_good_ones(patch: pytest.MonkeyPatch) -> None:
+    """Each is made by itself until one cannot be."""
+    plain = submitting.submit_all
+
+    def one_by_one(task: Any, inputs: Any, **how: Any) -> list[Execution]:
+        return [execution for input in inputs for execution in plain(task, [input], **how)]
+
+    swap(patch, plain, one_by_one)
+
+
+# What a history that reaches it has much of, each rule with its weight
+MUTANTS: dict[Break, dict[str, int]] = {
+    no_token_check: {"reclaim": 4, "checkpoint": 4, "complete": 3},
+    a_claim_that_keeps_the_token: {},
+    a_claim_of_what_is_not_due: {"submit": 4, "claim": 10, "fail": 4},
+    an_answer_without_a_look: {"ask": 6, "answer": 6},
+    a_reclaim_that_keeps_the_token: {"reclaim": 3},
+    a_reclaim_of_any_token: {"reclaim": 8, "release": 4, "work": 8},
+    timers_that_do_nothing: {"sleep": 3, "tick": 4, "jump": 4},
+    timers_that_ignore_the_state: {"await_signal": 12, "sleep": 4, "come": 6, "go_on": 8, "fire": 8, "work": 6},
+    a_queue_clock_that_ends_what_runs: {"work": 6, "jump": 6, "tick": 6},
+    a_wait_without_its_timer: {"sleep": 4},
+    a_wake_that_forgets_the_pause: {"ask": 4, "sleep": 4, "pause": 8, "come": 8},
+    a_pause_that_is_never_reached: {"pause": 8, "step": 6, "checkpoint": 4},
+    a_pause_that_is_forgotten_by_a_wait: {"pause": 6, "sleep": 4, "ask": 4},
+    a_completion_refused_while_cancelling: {"cancel": 6, "complete": 6},
+    a_step_recorded_twice: {"step": 12},
+    a_step_that_forgives_nothing: {"reclaim": 6, "jump": 4, "work": 8, "step": 6, "checkpoint": 6},
+    a_child_that_wakes_nobody: {"run": 6, "complete": 6, "work": 6},
+    a_child_that_wakes_too_early: {"run": 6, "complete": 6, "cancel": 4},
+    no_cascade: {"run": 8, "cancel": 4, "terminate": 4},
+    what_ends_keeps_its_lease: {},
+    losses_that_are_never_counted: {"reclaim": 6},
+    retries_that_are_never_counted: {"fail": 8, "work": 8},
+    a_drain_that_counts_as_a_loss: {"release": 6},
+    a_cancel_that_tries_again: {"cancel": 5, "fail": 10, "work": 6},
+    a_cancel_that_nothing_ends: {"cancel": 4},
+    a_question_left_open: {"ask": 6, "cancel": 6},
+    an_attempt_left_open: {},
+    a_signal_that_comes_early_is_lost: {"signal": 4},
+    a_run_number_used_again: {"rerun": 6, "cancel": 3},
+    a_run_number_left_out: {"rerun": 6, "cancel": 3},
+    a_key_that_is_not_looked_up: {"submit_under_a_key": 4},
+    a_move_from_anywhere: {"work": 6},
+    an_event_without_its_row: {"chat": 4},
+    a_history_that_tells_another_story: {"ask": 6, "answer": 4},
+    a_batch_that_asks_for_no_token: {"claim": 10, "release": 10, "complete_all": 10},
+    a_batch_that_closes_no_attempt: {"claim": 6, "complete_all": 6},
+    a_batch_that_wakes_no_parent: {"run": 6, "claim": 6, "complete_all": 8},
+    a_claim_that_takes_anything_ahead: {"claim": 6, "submit": 4},
+    a_batch_of_births_that_keeps_the_good_ones: {"submit_all": 4},
+}

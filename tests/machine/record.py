@@ -37,7 +37,7 @@ TOLD_BY_ROW = (
 COLUMNS = tuple(
     field.attname
     for field in Execution._meta.concrete_fields
-    if field.attname not in {"title", "labels", "agent", "team", "environment", "requires", "request_digest", "message",
+    if field.attname not in {"title", "labels", "agent", "team", "environment", "request_digest", "message",
                              "progress", "depth", "rank", "owner_id", "plan_id", "idempotency_by"}
 )  # fmt: skip
 AROUND: dict[str, type[Model]] = {
@@ -142,6 +142,7 @@ class Record:
         if [attempt["number"] for attempt in attempts if not attempt["outcome"]] != ([row["attempt"]] if held else []):
             yield f"{row['state']} with attempts {[attempt['outcome'] for attempt in attempts]}"
         yield from self._waiting(pk, row)
+        yield from self._waited(pk, row)
         stops = [timer for timer in self.timers.get(pk, []) if timer["kind"] == Timer.Kind.STOP]
         if row["state"] == State.CANCELLING and row["token"] not in {timer["generation"] for timer in stops}:
             yield "cancelling, and no clock ends that"
@@ -171,6 +172,18 @@ class Record:
             other["state"] in LIVE for other in self._of_call(waits[0])
         ):
             yield "waits for children, and none of them lives"
+
+    def _waited(self, pk: UUID, row: Row) -> Iterator[str]:
+        """Who went on after children has the ends of all of them, and after a signal what was sent, or that nothing was."""
+        for wait in self.waits.get(pk, []):
+            if wait["kind"] == WaitingFor.SIGNAL and wait["finished_at"] and not wait["value"] and row["state"] in LIVE:
+                yield f"goes on, and nothing came: {wait}"
+            if wait["kind"] == WaitingFor.CHILDREN and wait["finished_at"] and wait["attempt"] and row["state"] in LIVE:
+                children = self._of_call(wait)
+                if living := [_name(child) for child in children if child["state"] in LIVE]:
+                    yield f"goes on, and children of its call live: {living}"
+                if len(wait["value"] or []) != len(children):
+                    yield f"went on with {wait['value']} of {len(children)} children"
 
     def _of_call(self, wait: Row) -> list[Row]:
         call = (wait["execution_id"], wait["key"], wait["occurrence"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.machine.machine import Door, make_tasks
+from tests.machine.machine import USUALLY, favouring, make_tasks
 
 STEPS = 60
 
@@ -17,7 +17,7 @@ def test_no_history_breaks_a_promise(histories: int, capsys: pytest.CaptureFixtu
     make_tasks()
     began = time.monotonic()
     run_state_machine_as_test(
-        Door,
+        favouring(USUALLY),
         settings=settings(max_examples=histories, stateful_step_count=STEPS, deadline=None, database=None,
                           suppress_health_check=list(HealthCheck)),
     )  # fmt: skip
