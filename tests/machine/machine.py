@@ -493,8 +493,10 @@ class Door(RuleBasedStateMachine):
         dead=seldom,
         name=st.sampled_from(["paid", "sent"]),
         timeout=st.sampled_from([None, 60.0, 60.0]),
+        soon=st.booleans(),
     )
-    def await_signal(self, place: int, dead: bool, name: str, timeout: float | None) -> None:
+    def await_signal(self, place: int, dead: bool, name: str, timeout: float | None, soon: bool) -> None:
+        """What was kept is taken; what was not comes soon, or not."""
         claim = self.some_claim(place, dead=dead)
         if claim is None:
             return
@@ -512,6 +514,10 @@ class Door(RuleBasedStateMachine):
                 raise Broken("a signal was kept, and not taken")
         elif spoken:
             self.wants(spoken[0], State.WAITING, waiting_for=WaitingFor.SIGNAL)
+            if soon:
+                self._look()
+                transitions.signal(claim.execution_id, name=name, value=1, now=timezone.now(), actor=ACTOR)
+                self.wakes(self.record.rows[claim.execution_id])
 
     @precondition(lambda self: self.anybody_works())
     @rule(place=one_of_many, dead=seldom, twice=seldom)
