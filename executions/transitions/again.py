@@ -141,8 +141,8 @@ def _until(old: Execution, again: Again) -> datetime | None:
 
 
 def _keep(old: Execution, new: Execution, until: datetime, again: Again, *, now: datetime, actor: str) -> None:
-    """Copy what was recorded before `until` (all of it for a resume), and the answer that a fork gives. A call of children of
-    which one did not complete is made again, or what it failed by would fail the new run at once."""
+    """Copy what was recorded before `until` (all of it for a resume), and the answer that a fork gives. Where a failed child
+    is what it ended by, the call is made again, or the new run would end by it at once."""
     everything = again.resume
     steps = Step.objects.filter(execution=old, **({} if everything else {"finished_at__lt": until}))
     waits = Wait.objects.filter(execution=old, finished_at__isnull=False)
@@ -151,7 +151,8 @@ def _keep(old: Execution, new: Execution, until: datetime, again: Again, *, now:
         waits, questions = waits.filter(finished_at__lt=until), questions.filter(answered_at__lt=until)
     waits = waits.exclude(kind="children", value=None).exclude(kind="signal", value=None)
     waits = waits.exclude(kind="time", due_at__gt=F("finished_at"))  # withdrawn: it never slept to the end
-    waits = waits.exclude(pk__in=families.failed_calls(old))
+    if _failed_by_child(old):
+        waits = waits.exclude(pk__in=families.failed_calls(old))
     Step.objects.bulk_create([_copy(step, new, copied=True) for step in steps])
     Wait.objects.bulk_create([_copy(wait, new) for wait in waits])
     Question.objects.bulk_create([_copy(question, new, id=new_id()) for question in questions])
@@ -159,6 +160,11 @@ def _keep(old: Execution, new: Execution, until: datetime, again: Again, *, now:
         question = Question.objects.get(pk=again.question)
         _copy(question, new, id=new_id(), answer=encode(again.answer).decode(), answered_by=actor, answered_at=now,
               note="").save(force_insert=True)  # fmt: skip
+
+
+def _failed_by_child(old: Execution) -> bool:
+    error = json.loads(old.error) if old.error else {}
+    return str(error.get("type", "")).rpartition(".")[2] == "ChildFailed"
 
 
 def _copy(row: Any, new: Execution, **changes: Any) -> Any:

@@ -95,6 +95,17 @@ class TestSleep:
             transitions.fire(pk, now=timezone.now(), actor="scheduler")
         assert kinds(execution).count("woken") == 1
 
+    def test_the_timer_of_a_wait_that_is_over_does_not_end_the_next_one(self) -> None:
+        execution, claim = running()
+        waiting: dict[str, Any] = {"key": "signal-1", "occurrence": 0, "input_hash": "", "name": "paid", "timeout": 5}
+        transitions.await_signal(claim, **waiting, now=timezone.now())
+        stale = Timer.objects.get().pk
+        transitions.signal(execution.pk, name="paid", value=1, now=timezone.now(), actor="user:mira")
+        _, claim = running(fresh(execution))
+        transitions.sleep(claim, key="sleep-1", occurrence=0, seconds=3600, now=timezone.now())
+        transitions.fire(stale, now=timezone.now(), actor="scheduler")
+        assert (fresh(execution).state, fresh(execution).waiting_for) == ("waiting", "time")
+
     def test_said_twice_it_is_one_wait(self) -> None:
         execution, claim = running()
         for _ in range(2):
@@ -448,15 +459,17 @@ class TestAgain:
         transitions.cancel(old.pk, now=timezone.now(), actor="user:mira")
         assert memo(claim_for(self.rerun(fresh(old), resume=True))) == {}
 
-    def test_a_resume_makes_a_call_again_whose_children_failed(self) -> None:
+    @pytest.mark.parametrize(("kind", "keys"), [("runboard.ChildFailed", ["a"]), ("CardRefused", ["a", "run-1"])])
+    def test_a_resume_makes_a_call_again_that_its_end_came_from(self, kind: str, keys: list[str]) -> None:
         make_task("greet")
         parent, claim = running()
         step(claim, "a", 1)
         [child] = start_children(claim, Child("greet"))
         end(child, well=False)
         _, claim = running(fresh(parent))
-        fail(claim)
-        assert memo(claim_for(self.rerun(fresh(parent), resume=True))) == {("step", "a"): 1}
+        fail(claim, kind=kind)
+        kept = memo(claim_for(self.rerun(fresh(parent), resume=True)))
+        assert [key for _, key in kept] == keys
 
     def test_from_a_step_keeps_what_came_before_it(self) -> None:
         new = self.rerun(self.ended(), from_step="b")

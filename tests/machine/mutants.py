@@ -102,16 +102,6 @@ def timers_that_do_nothing(patch: pytest.MonkeyPatch) -> None:
     swap(patch, timing.fire, lambda timer_id, **how: Timer.objects.filter(pk=timer_id).delete())
 
 
-def timers_that_ignore_the_state(patch: pytest.MonkeyPatch) -> None:
-    """A sleep that is over wakes whoever waits now, for whatever."""
-
-    def wait(timer: Timer, execution: Execution, now: Any, actor: str) -> None:
-        moving.wake(execution, kind="woken", now=now, actor=actor, reason_code=Reason.TIMER)
-        Wait.objects.filter(execution=execution, finished_at=None).update(finished_at=now, value={"timed_out": True})
-
-    patch.setitem(timing.DO, Timer.Kind.WAIT, wait)
-
-
 def a_queue_clock_that_ends_what_runs(patch: pytest.MonkeyPatch) -> None:
     def queue(timer: Timer, execution: Execution, now: Any, actor: str) -> None:
         timing._time_out(execution, Reason.EXPIRED, "late", now, actor)
@@ -346,7 +336,6 @@ MUTANTS: dict[Break, dict[str, int]] = {
     a_reclaim_that_keeps_the_token: {"reclaim": 3},
     a_reclaim_of_any_token: {"reclaim": 8, "release": 4, "work": 8},
     timers_that_do_nothing: {"sleep": 3, "tick": 4, "jump": 4},
-    timers_that_ignore_the_state: {"await_signal": 12, "sleep": 4, "come": 6, "go_on": 8, "fire": 8, "work": 6},
     a_queue_clock_that_ends_what_runs: {"work": 6, "jump": 6, "tick": 6},
     a_wait_without_its_timer: {"sleep": 4},
     a_wake_that_forgets_the_pause: {"ask": 4, "sleep": 4, "pause": 8, "come": 8},

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.services import House
+from tests.services import House, until
 
 LINES = 20_000
 MOST_NODES = 500
@@ -34,8 +34,9 @@ def test_a_long_log_is_seen_through_a_window_and_any_line_is_a_jump_away(page: P
     assert lines(page).count() <= MOST_NODES
 
     log.focus()
-    page.keyboard.press("Home")
-    expect(log.locator("[data-line='1']")).to_be_visible()
+    until(
+        lambda: page.keyboard.press("Home") or log.locator("[data-line='1']").is_visible(), every=0.5, what="no line 1"
+    )
     page.goto(f"/executions/{fountain}/#L12000-L12003")
     expect(log.locator(".is-marked")).to_have_count(4)
     expect(log.locator("[data-line='12003']")).to_be_visible()
