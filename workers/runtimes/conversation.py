@@ -15,6 +15,7 @@ import socket
 import subprocess
 import threading
 import time
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -100,9 +101,9 @@ class Conversation(Sandbox):
         """The process whose tree is the author's code, once it is known."""
         return self._ends.process.pid
 
+    @abstractmethod
     def _kill(self) -> None:
         """Kills the whole tree. Called with the lock held, any number of times."""
-        raise NotImplementedError
 
     def _overused(self) -> str:
         """The limit (`memory`, `disk`, `inodes`) that the tree is over, or an empty string. Called by the watch."""
