@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
@@ -37,7 +38,7 @@ LARGEST_MESSAGE = 4096  # characters
 MOST_MESSAGES = 60  # in a socket's life: ours send none
 
 
-class LiveConsumer(AsyncWebsocketConsumer):
+class LiveConsumer(AsyncWebsocketConsumer, ABC):
     """One socket: accepted, judged, fed, and closed with a code as soon as one of its watches ends."""
 
     execution_id: UUID | None
@@ -65,9 +66,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         elif self._messages > MOST_MESSAGES:
             self._judge(TOO_TALKATIVE)
 
+    @abstractmethod
     async def first_frame(self) -> Frame | None:
         """What the page missed until now; None where there is nothing to look at."""
-        raise NotImplementedError
 
     async def _live(self) -> None:
         try:
